@@ -1,0 +1,122 @@
+"""Users, their roles, and the tokens that scripts sign in with."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from imweb.accounts import permissions
+
+
+def check_time_zone(value: str) -> None:
+    """Refuse what is no IANA time zone."""
+    if value and value not in available_timezones():
+        raise ValidationError(_("%(value)s is no time zone; use a name such as Europe/Warsaw."), params={"value": value})
+
+
+def check_permissions(value: object) -> None:
+    """Refuse a list of permissions that names an unknown one."""
+    if not isinstance(value, list) or not set(value) <= permissions.ALL:
+        raise ValidationError(_("A role is a list of known permissions."))
+
+
+class Role(models.Model):
+    """A named set of permissions; read the permission in code, never the role."""
+
+    name = models.SlugField(_("system name"), unique=True)
+    label = models.CharField(_("label"), max_length=100)
+    permissions = models.JSONField(_("permissions"), default=list, validators=[check_permissions])
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class User(AbstractUser):
+    """Somebody who signs in, with what he prefers to see."""
+
+    THEMES = [("system", _("As the system")), ("light", _("Light")), ("dark", _("Dark"))]
+
+    roles = models.ManyToManyField(Role, blank=True, related_name="users", verbose_name=_("roles"))
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True, default="", validators=[check_time_zone])
+    theme = models.CharField(_("theme"), max_length=10, choices=THEMES, default="system")
+    preferences = models.JSONField(_("preferences"), default=dict, blank=True)
+
+    @cached_property
+    def granted(self) -> frozenset[str]:
+        """Return every permission that the user's roles give; an inactive user has none."""
+        if not self.is_active:
+            return frozenset()
+        if self.is_superuser:
+            return permissions.ALL
+        return frozenset(p for role in self.roles.all() for p in role.permissions) & permissions.ALL
+
+    def may(self, permission: str) -> bool:
+        """Return whether the user has a permission."""
+        return permission in self.granted
+
+    @property
+    def initials(self) -> str:
+        """Return the one or two letters that stand for the user."""
+        words = (self.get_full_name() or self.username).replace(".", " ").replace("_", " ").replace("-", " ").split()
+        return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+class ApiToken(models.Model):
+    """A bearer token: only its hash is kept, so that nobody can read it back."""
+
+    PREFIX = "im_"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(_("name"), max_length=100)
+    digest = models.CharField(max_length=64, unique=True)
+    hint = models.CharField(max_length=12)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    # Empty means all that the user may do; never more than that.
+    scopes = models.JSONField(_("permissions"), default=list, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint}…)"
+
+    @staticmethod
+    def digest_of(secret: str) -> str:
+        """Return the hash under which a token is kept; its 256 random bits need no slow hash."""
+        return hashlib.sha256(secret.encode()).hexdigest()
+
+    @classmethod
+    def issue(cls, user: User, name: str, *, days: int | None = 90, **fields: Any) -> tuple[ApiToken, str]:
+        """Make a token and return it with its secret, which is never to be had again."""
+        secret = cls.PREFIX + secrets.token_urlsafe(32)
+        expires_at = timezone.now() + timedelta(days=days) if days else None
+        token = cls.objects.create(
+            user=user, name=name, digest=cls.digest_of(secret), hint=secret[:8], expires_at=expires_at, **fields
+        )
+        return token, secret
+
+    @property
+    def is_valid(self) -> bool:
+        """Return whether the token still opens anything."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """Return the permissions a request with this token has."""
+        return self.user.granted & frozenset(self.scopes) if self.scopes else self.user.granted

@@ -1,0 +1,71 @@
+"""Settings by environment: typed readers that refuse nonsense when the program starts, and a running demo's addresses."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def data_dir() -> Path:
+    """Return the folder that holds what the program itself writes (`IM_DATA_DIR`, default `var/`)."""
+    path = Path(env.str("IM_DATA_DIR", default="var"))
+    return path if path.is_absolute() else BASE_DIR / path
+
+
+def running_demo() -> dict[str, Any]:
+    """Return what the demo running in this data folder wrote about itself, or an empty dict."""
+    try:
+        content = json.loads((data_dir() / "demo.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def address(name: str, demo_key: str, default: str) -> str:
+    """Return a server's address: the variable, else the running demo's, else the default."""
+    value = env.str(name, default="") or str(running_demo().get(demo_key) or "") or default
+    if "://" not in value:
+        raise ImproperlyConfigured(f"{name} must be a URL such as {default}, not {value!r}")
+    return value
+
+
+def secret_key(*, debug: bool) -> str:
+    """Return the signing key: `IM_SECRET_KEY`, or in development one that is made once and kept in the data folder."""
+    if value := env.str("IM_SECRET_KEY", default=""):
+        if len(value) < 32:
+            raise ImproperlyConfigured("IM_SECRET_KEY must have at least 32 characters")
+        return value
+    if not debug:
+        raise ImproperlyConfigured("IM_SECRET_KEY must be set when IM_DEBUG is off")
+    path = data_dir() / "secret_key"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        candidate = path.with_suffix(f".{secrets.token_hex(4)}")
+        candidate.touch(mode=0o600)
+        candidate.write_text(secrets.token_urlsafe(50))
+        try:
+            # A hard link is atomic and refuses to replace, so that processes starting together agree on one key.
+            path.hardlink_to(candidate)
+        except FileExistsError:
+            pass
+        finally:
+            candidate.unlink()
+        return path.read_text().strip()
+
+
+def bounded_int(name: str, default: int, low: int, high: int) -> int:
+    """Return an integer variable, refusing values outside `low`…`high`."""
+    value = int(env.int(name, default=default))
+    if not low <= value <= high:
+        raise ImproperlyConfigured(f"{name} must be from {low} to {high}, not {value}")
+    return value

@@ -1,0 +1,66 @@
+"""Names of our indices, versioned behind aliases, and their creation; every step may be repeated."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from imweb.opensearch._gateway import gateway
+
+OLDEST = (2, 19)
+
+
+def incidents_alias() -> str:
+    """Return the alias of the incidents."""
+    return f"{settings.IM_INDEX_PREFIX}-incidents"
+
+
+def aggregations_alias() -> str:
+    """Return the alias of the aggregation results."""
+    return f"{settings.IM_INDEX_PREFIX}-aggregations"
+
+
+def history_alias() -> str:
+    """Return the alias of the history entries."""
+    return f"{settings.IM_INDEX_PREFIX}-history"
+
+
+def document_aliases() -> list[str]:
+    """Return both aliases that hold documents, incidents first."""
+    return [incidents_alias(), aggregations_alias()]
+
+
+def alias_of(kind: str) -> str:
+    """Return the alias of a document kind, `incident` or `aggregation`."""
+    return {"incident": incidents_alias, "aggregation": aggregations_alias}[kind]()
+
+
+def kind_of_index(index: str) -> str:
+    """Return the document kind that lives in a concrete index."""
+    return "aggregation" if index.startswith(aggregations_alias()) else "incident"
+
+
+def check_server() -> str:
+    """Return the server's version; refuse one that is not OpenSearch or that is too old (`ImproperlyConfigured`)."""
+    version = gateway().info().get("version", {})
+    number = str(version.get("number", ""))
+    if version.get("distribution") != "opensearch":
+        raise ImproperlyConfigured(
+            f"The server at OPENSEARCH_URL is not OpenSearch (it says {version.get('distribution') or 'nothing'} {number})."
+            " Point OPENSEARCH_URL at an OpenSearch 2.19 or newer."
+        )
+    found = tuple(int(part) for part in re.findall(r"\d+", number)[:2])
+    if found < OLDEST:
+        raise ImproperlyConfigured(f"OpenSearch {number} is too old: 2.19 or newer is needed. Upgrade the cluster first.")
+    return number
+
+
+def ensure_index(alias: str, body: dict[str, Any]) -> bool:
+    """Create `<alias>-000001` behind the alias unless the alias exists; return whether it was created."""
+    if gateway().alias_indices(alias):
+        return False
+    gateway().create_index(f"{alias}-000001", {**body, "aliases": {alias: {"is_write_index": True}}})
+    return True

@@ -1,0 +1,192 @@
+"""Django settings; everything that differs between machines comes from the environment (README lists the names)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from csp.constants import NONE, NONCE, SELF
+
+from imweb.env import BASE_DIR, address, bounded_int, data_dir, env, secret_key
+
+DEBUG = env.bool("IM_DEBUG", default=False)
+# The demo and the tests run without TLS on loopback; everything else is production and gets the strict settings.
+IM_INSECURE = env.bool("IM_INSECURE", default=DEBUG)
+SECRET_KEY = secret_key(debug=IM_INSECURE)
+SECRET_KEY_FALLBACKS: list[str] = env.list("IM_SECRET_KEY_FALLBACKS", default=[])
+ALLOWED_HOSTS: list[str] = env.list("IM_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("IM_CSRF_TRUSTED_ORIGINS", default=[])
+IM_DATA_DIR = data_dir()
+
+INSTALLED_APPS = [
+    "imweb.accounts",
+    "imweb.workflows",
+    "imweb.incidents",
+    "imweb.grouping",
+    "imweb.api",
+    "imweb.web",
+    "imweb.demo",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "csp",
+    "ninja",
+]
+
+MIDDLEWARE = [
+    "imweb.logging.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "imweb.api.middleware.ApiMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "imweb.web.middleware.PageErrorMiddleware",
+]
+
+ROOT_URLCONF = "imweb.urls"
+WSGI_APPLICATION = "imweb.wsgi.application"
+# A redirect would lose the body of a PUT or of a GET with a body; both spellings of a path are served instead.
+APPEND_SLASH = False
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES: dict[str, Any] = {"default": env.db("DATABASE_URL", default=f"sqlite:///{IM_DATA_DIR / 'imweb.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Web, worker and beat share the file: writers queue (IMMEDIATE takes the lock first) instead of failing half-way.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    }
+    IM_DATA_DIR.mkdir(parents=True, exist_ok=True)
+else:
+    DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# OpenSearch and Redis
+OPENSEARCH_URL = address("OPENSEARCH_URL", "opensearch_url", "http://127.0.0.1:9200")
+OPENSEARCH_CA_CERTS: str | None = env.str("OPENSEARCH_CA_CERTS", default="") or None
+OPENSEARCH_TIMEOUT = bounded_int("OPENSEARCH_TIMEOUT", 30, 1, 600)  # seconds
+OPENSEARCH_POOL_SIZE = bounded_int("OPENSEARCH_POOL_SIZE", 32, 1, 1000)  # connections
+REDIS_URL = address("REDIS_URL", "redis_url", "redis://127.0.0.1:6379/0")
+IM_INDEX_PREFIX = env.str("IM_INDEX_PREFIX", default="im")
+IM_INDEX_SHARDS = bounded_int("IM_INDEX_SHARDS", 1, 1, 64)
+IM_INDEX_REPLICAS = bounded_int("IM_INDEX_REPLICAS", 0, 0, 5)
+IM_REDIS_PREFIX = env.str("IM_REDIS_PREFIX", default=IM_INDEX_PREFIX)
+
+# Points in time
+IM_LEASE_SECONDS = bounded_int("IM_LEASE_SECONDS", 300, 1, 86_400)
+IM_PIT_KEEP_ALIVE_SECONDS = bounded_int("IM_PIT_KEEP_ALIVE_SECONDS", 60, 1, 3_600)
+IM_PIT_BUDGET = bounded_int("IM_PIT_BUDGET", 40, 2, 10_000)  # open contexts, over all processes
+IM_LEASES_PER_USER = bounded_int("IM_LEASES_PER_USER", 50, 1, 10_000)
+
+# Fields that nobody defined: accepted (the customer's scripts rely on it) or refused.
+IM_STRICT_FIELDS = env.bool("IM_STRICT_FIELDS", default=False)
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = f"{IM_REDIS_PREFIX}-celery"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{IM_REDIS_PREFIX}:", "socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "incidents"
+LOGOUT_REDIRECT_URL = "login"
+SESSION_COOKIE_NAME = "im_session"
+CSRF_COOKIE_NAME = "im_csrf"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+
+# The API says itself how large a body may be, in its own words; Django's limit would answer first, in HTML.
+DATA_UPLOAD_MAX_MEMORY_SIZE = None
+IM_MAX_BODY_BYTES = bounded_int("IM_MAX_BODY_BYTES", 64 * 1024 * 1024, 1024, 1024**3)
+
+if not IM_INSECURE:
+    SECURE_SSL_REDIRECT = env.bool("IM_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
+    SECURE_HSTS_SECONDS = bounded_int("IM_HSTS_SECONDS", 31_536_000, 0, 63_072_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("IM_HSTS_INCLUDE_SUBDOMAINS", default=True)
+    SECURE_HSTS_PRELOAD = env.bool("IM_HSTS_PRELOAD", default=True)
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    if env.bool("IM_BEHIND_PROXY", default=False):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = env.str("IM_TIME_ZONE", default="UTC")
+USE_I18N = True
+USE_TZ = True
+LOCALE_PATHS = [BASE_DIR / "locale"]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("IM_STATIC_ROOT", default=str(IM_DATA_DIR / "static"))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if env.bool("IM_PLAIN_STATIC", default=DEBUG)
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_MAX_AGE = 60
+
+LOGGING_CONFIG = "imweb.logging.configure"
+LOGGING: dict[str, Any] = {}
+IM_LOG_LEVEL = env.str("IM_LOG_LEVEL", default="INFO")
+IM_LOG_FORMAT = env.str("IM_LOG_FORMAT", default="json")

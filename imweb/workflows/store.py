@@ -1,0 +1,31 @@
+"""The workflows in force."""
+
+from __future__ import annotations
+
+from imweb.workflows.model import DEFAULT, Status, Workflow
+
+
+def workflows() -> list[Workflow]:
+    """Return every workflow, the default one first."""
+    return [DEFAULT]
+
+
+def default_workflow() -> Workflow:
+    """Return the workflow of an incident that names none."""
+    return workflows()[0]
+
+
+def get_workflow(workflow_id: str | None) -> Workflow | None:
+    """Return a workflow by its id; None or an empty id means the default one; None when there is none such."""
+    if not workflow_id:
+        return default_workflow()
+    return next((workflow for workflow in workflows() if workflow.id == workflow_id), None)
+
+
+def all_statuses() -> list[Status]:
+    """Return every status of every workflow once, in order."""
+    seen: dict[str, Status] = {}
+    for workflow in workflows():
+        for status in workflow.statuses:
+            seen.setdefault(status.name, status)
+    return list(seen.values())
