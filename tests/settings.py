@@ -15,8 +15,9 @@ from pathlib import Path
 
 from imweb.opensearch.node import free_port
 
-_folder = Path(tempfile.mkdtemp(prefix="imtest-"))
-_owner = os.getpid()
+# mypy reads these settings too, and needs no folder of its own.
+_folder = Path(tempfile.mkdtemp(prefix="imtest-") if "PYTEST_VERSION" in os.environ else "var").absolute()
+_owner = os.getpid() if "PYTEST_VERSION" in os.environ else 0
 
 
 @atexit.register
