@@ -1,4 +1,4 @@
-"""Settings by environment: typed readers that refuse nonsense when the program starts, and a running demo's addresses."""
+"""Settings by environment: typed readers that refuse nonsense at the start, and a running demo's addresses."""
 
 from __future__ import annotations
 

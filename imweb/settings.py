@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from csp.constants import NONE, NONCE, SELF
+from csp.constants import NONCE, NONE, SELF
 
 from imweb.env import BASE_DIR, address, bounded_int, data_dir, env, secret_key
 
@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "imweb.accounts",
     "imweb.workflows",
     "imweb.incidents",
+    "imweb.incidents.pits",
     "imweb.grouping",
     "imweb.api",
     "imweb.web",
@@ -67,6 +68,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "imweb.web.context.console",
             ],
         },
     },
@@ -101,7 +103,10 @@ IM_REDIS_PREFIX = env.str("IM_REDIS_PREFIX", default=IM_INDEX_PREFIX)
 IM_LEASE_SECONDS = bounded_int("IM_LEASE_SECONDS", 300, 1, 86_400)
 IM_PIT_KEEP_ALIVE_SECONDS = bounded_int("IM_PIT_KEEP_ALIVE_SECONDS", 60, 1, 3_600)
 IM_PIT_BUDGET = bounded_int("IM_PIT_BUDGET", 40, 2, 10_000)  # open contexts, over all processes
-IM_LEASES_PER_USER = bounded_int("IM_LEASES_PER_USER", 50, 1, 10_000)
+IM_PIT_SLOT_MS = bounded_int("IM_PIT_SLOT_MS", 1_000, 0, 60_000)  # how long one is shared while few are open
+IM_PIT_SWEEP_SECONDS = bounded_int("IM_PIT_SWEEP_SECONDS", max(1, IM_PIT_KEEP_ALIVE_SECONDS // 3), 1, 1_200)
+# A lease costs next to nothing, the point in time behind it is what the budget bounds.
+IM_LEASES_PER_USER = bounded_int("IM_LEASES_PER_USER", 1_000, 1, 100_000)
 
 # Fields that nobody defined: accepted (the customer's scripts rely on it) or refused.
 IM_STRICT_FIELDS = env.bool("IM_STRICT_FIELDS", default=False)
@@ -111,12 +116,23 @@ CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = f"{IM_REDIS_PREFIX}-celery"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{IM_REDIS_PREFIX}:", "socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{IM_REDIS_PREFIX}:",
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    # A sweep that waited for its successor is of no use.
+    "pits.sweep": {
+        "task": "pits.sweep",
+        "schedule": IM_PIT_SWEEP_SECONDS,
+        "options": {"expires": IM_PIT_SWEEP_SECONDS},
+    },
+}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -130,6 +146,7 @@ LOGIN_REDIRECT_URL = "incidents"
 LOGOUT_REDIRECT_URL = "login"
 SESSION_COOKIE_NAME = "im_session"
 CSRF_COOKIE_NAME = "im_csrf"
+CSRF_FAILURE_VIEW = "imweb.web.errors.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -181,7 +198,7 @@ STORAGES: dict[str, Any] = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if env.bool("IM_PLAIN_STATIC", default=DEBUG)
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "imweb.web.storage.HashedStaticFiles"
     },
 }
 WHITENOISE_MAX_AGE = 60

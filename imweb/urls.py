@@ -15,3 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
 for prefix, module in (("_im/", "imweb.api.urls"), ("", "imweb.web.urls")):
     if find_spec(module):
         urlpatterns.append(path(prefix, include(module)))
+
+handler400 = "imweb.web.errors.bad_request"
+handler403 = "imweb.web.errors.permission_denied"
+handler404 = "imweb.web.errors.page_not_found"
+handler500 = "imweb.web.errors.server_error"

@@ -21,7 +21,9 @@ from imweb.accounts import permissions
 def check_time_zone(value: str) -> None:
     """Refuse what is no IANA time zone."""
     if value and value not in available_timezones():
-        raise ValidationError(_("%(value)s is no time zone; use a name such as Europe/Warsaw."), params={"value": value})
+        raise ValidationError(
+            _("%(value)s is no time zone; use a name such as Europe/Warsaw."), params={"value": value}
+        )
 
 
 def check_permissions(value: object) -> None:

@@ -26,15 +26,53 @@ MAX_DYNAMIC_FIELDS = 500
 FIELD_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.IGNORECASE)
 # Bookkeeping: never shown, never filtered by a caller, never accepted in a body.
 INTERNAL = frozenset(
-    "key rev touched pending has_pending deleted created_at updated_at updated_by fingerprint responded_at closed_at"
-    " group_number group_numbers search_all op".split()
+    {
+        "key",
+        "rev",
+        "touched",
+        "pending",
+        "has_pending",
+        "deleted",
+        "created_at",
+        "updated_at",
+        "updated_by",
+        "fingerprint",
+        "responded_at",
+        "closed_at",
+        "group_number",
+        "group_numbers",
+        "search_all",
+        "op",
+    }
 )
 # Kept whole and shown, but not indexed field by field.
 OPAQUE = frozenset({"event", "comparison_fields", "function_fields", "additional_fields"})
-ENTITIES = (
-    "host user ip source_ip destination_ip process parent_process command_line parent_command_line file hash domain url"
-    " registry_key service pipe port email mailbox device cloud_account container process_id target_user"
-).split()
+ENTITIES = [
+    "host",
+    "user",
+    "ip",
+    "source_ip",
+    "destination_ip",
+    "process",
+    "parent_process",
+    "command_line",
+    "parent_command_line",
+    "file",
+    "hash",
+    "domain",
+    "url",
+    "registry_key",
+    "service",
+    "pipe",
+    "port",
+    "email",
+    "mailbox",
+    "device",
+    "cloud_account",
+    "container",
+    "process_id",
+    "target_user",
+]
 RESERVED_IDS = frozenset({"pit", "bulkUpdate"})
 
 
@@ -123,7 +161,10 @@ ALIASES: dict[str, str] = {
     "group": "incident_aggregation_result_id",
 }
 TOP_LEVEL_NAMES = (
-    frozenset(name.partition(".")[0] for name in CORE_FIELDS) | INTERNAL | OPAQUE | {"_meta", "_id", "_index", "_source"}
+    frozenset(name.partition(".")[0] for name in CORE_FIELDS)
+    | INTERNAL
+    | OPAQUE
+    | {"_meta", "_id", "_index", "_source"}
 )
 
 
@@ -170,7 +211,13 @@ def custom_field(name: str, custom_type: str, label: str) -> FieldDef:
     kind = {"number": Kind.NUMBER, "datetime": Kind.DATE, "markdown": Kind.TEXT}.get(custom_type, Kind.KEYWORD)
     multi = custom_type == "multiselect"
     return FieldDef(
-        name, kind, label, multi=multi, sortable=not multi and kind is not Kind.TEXT, core=False, custom_type=custom_type
+        name,
+        kind,
+        label,
+        multi=multi,
+        sortable=not multi and kind is not Kind.TEXT,
+        core=False,
+        custom_type=custom_type,
     )
 
 

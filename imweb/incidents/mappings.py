@@ -85,7 +85,11 @@ def history_body(*, shards: int, replicas: int) -> Json:
 def _place(properties: Json, path: str, mapping: Json) -> None:
     head, _, rest = path.partition(".")
     if rest:
-        _place(properties.setdefault(head, {"type": "object", "dynamic": "strict", "properties": {}})["properties"], rest, mapping)
+        _place(
+            properties.setdefault(head, {"type": "object", "dynamic": "strict", "properties": {}})["properties"],
+            rest,
+            mapping,
+        )
     else:
         properties[head] = dict(mapping)
 
@@ -94,5 +98,3 @@ def _at(properties: Json, path: str) -> Json:
     head, _, rest = path.partition(".")
     found: Json = _at(properties[head]["properties"], rest) if rest else properties[head]
     return found
-
-

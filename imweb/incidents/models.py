@@ -20,7 +20,9 @@ def check_field_name(value: str) -> None:
     if not FIELD_NAME.fullmatch(value):
         raise ValidationError(_("Use letters, digits and underscores, beginning with a letter; at most 63."))
     if value in TOP_LEVEL_NAMES:
-        raise ValidationError(_("“%(value)s” is a field of the product itself; choose another name."), params={"value": value})
+        raise ValidationError(
+            _("“%(value)s” is a field of the product itself; choose another name."), params={"value": value}
+        )
 
 
 def check_options(value: object) -> None:

@@ -95,7 +95,9 @@ class Gateway:
         """Return documents in real time, in the order of the (index, id) pairs asked for; None for a missing one."""
         if not ids:
             return []
-        docs = [{"_index": index, "_id": doc_id, **({"_source": list(source)} if source else {})} for index, doc_id in ids]
+        docs = [
+            {"_index": index, "_id": doc_id, **({"_source": list(source)} if source else {})} for index, doc_id in ids
+        ]
         with _translated():
             answer = client.reading().mget(body={"docs": docs})
         found: list[Stored | None] = []
@@ -130,7 +132,9 @@ class Gateway:
         """Delete one document if it is still the one that was read; False when it was gone already."""
         with _translated():
             try:
-                client.writing().delete(index=index, id=doc_id, params={"if_seq_no": seq_no, "if_primary_term": primary_term})
+                client.writing().delete(
+                    index=index, id=doc_id, params={"if_seq_no": seq_no, "if_primary_term": primary_term}
+                )
             except client_errors.NotFoundError:
                 return False
             return True
@@ -261,5 +265,3 @@ def gateway() -> Gateway:
 
 def _stored(hit: Json) -> Stored:
     return Stored(hit["_index"], hit["_id"], hit.get("_source", {}), hit["_seq_no"], hit["_primary_term"])
-
-

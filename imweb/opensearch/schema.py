@@ -49,12 +49,15 @@ def check_server() -> str:
     number = str(version.get("number", ""))
     if version.get("distribution") != "opensearch":
         raise ImproperlyConfigured(
-            f"The server at OPENSEARCH_URL is not OpenSearch (it says {version.get('distribution') or 'nothing'} {number})."
+            "The server at OPENSEARCH_URL is not OpenSearch"
+            f" (it says {version.get('distribution') or 'nothing'} {number})."
             " Point OPENSEARCH_URL at an OpenSearch 2.19 or newer."
         )
     found = tuple(int(part) for part in re.findall(r"\d+", number)[:2])
     if found < OLDEST:
-        raise ImproperlyConfigured(f"OpenSearch {number} is too old: 2.19 or newer is needed. Upgrade the cluster first.")
+        raise ImproperlyConfigured(
+            f"OpenSearch {number} is too old: 2.19 or newer is needed. Upgrade the cluster first."
+        )
     return number
 
 

@@ -1,0 +1,20 @@
+"""Filters at a fixed moment become the clauses of a result set; pure, nothing is searched here."""
+
+from __future__ import annotations
+
+from imweb.incidents import dsl
+from imweb.incidents.dsl import Clauses
+from imweb.incidents.fields import Registry
+from imweb.incidents.params import Filters
+
+
+def compile_filters(filters: Filters, registry: Registry, now_ms: int) -> Clauses:
+    """Return the clauses of the filters, relative times resolved at `now_ms`.
+
+    Raises `ValidationFailed` for the search text and the times, `QueryRejected` for the clause.
+    """
+    start_ms, end_ms = dsl.time_bounds(filters, now_ms)
+    must = dsl.time_clause(start_ms, end_ms)
+    wanted, unwanted = dsl.split(filters.fields)
+    must += wanted
+    return Clauses(tuple(must), (dsl.NOT_DELETED, *unwanted), start_ms, end_ms)

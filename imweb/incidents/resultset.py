@@ -1,0 +1,85 @@
+"""A result set: filters made absolute at a point in time, with the access of whoever asks, ready to be read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from imweb.accounts.actor import Actor
+from imweb.errors import ValidationFailed
+from imweb.incidents import access, dsl, pits
+from imweb.incidents.compiling import compile_filters
+from imweb.incidents.documents import LIST_EXCLUDES
+from imweb.incidents.dsl import IS_AGGREGATION, Clauses
+from imweb.incidents.fields import Registry
+from imweb.incidents.grouped import exclusion
+from imweb.incidents.paging import Reader
+from imweb.incidents.params import Filters
+from imweb.incidents.registry import registry
+from imweb.opensearch import schema
+
+API_EXCLUDES = tuple(name for name in LIST_EXCLUDES if name != "event")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSet:
+    """What a list, its total and its statistics read alike."""
+
+    reader: Reader
+    filters: Filters
+    registry: Registry
+    now_ms: int
+    pit: str | None
+
+    @property
+    def clauses(self) -> Clauses:
+        """Return the clauses of the set."""
+        return self.reader.clauses
+
+
+@contextmanager
+def result_set(
+    actor: Actor,
+    filters: Filters,
+    pit: str | None,
+    *,
+    snapshot: bool,
+    excludes: Sequence[str] = API_EXCLUDES,
+) -> Iterator[ResultSet]:
+    """Open a result set; without a PIT the live indices, or with `snapshot` a point in time for as long as it is read.
+
+    Raises `PitExpired`, `NotFound` (another user's lease), `TooManyPits`, `ValidationFailed`, `QueryRejected`.
+    """
+    visible = access.clauses(actor)
+    if pit is not None:
+        lease = pits.use_pit(pit, actor.user_id)
+        if filters.with_aggregations and not lease.with_aggregations:
+            raise ValidationFailed.field("is_show_aggs", "false, since the point in time was opened for incidents only")
+        wanted = lease.with_aggregations and filters.with_aggregations is not False
+        reader = Reader(Clauses(), pit=lease.raw_id, keep_alive=pits.KEEP_ALIVE, excludes=tuple(excludes))
+        # In a point in time over incidents alone nothing has to be left out.
+        yield _open(reader, filters, visible, lease.created_ms, pit, hide=lease.with_aggregations and not wanted)
+        return
+    wanted = filters.with_aggregations is not False
+    if snapshot:
+        with pits.ephemeral(with_aggregations=wanted) as raw:
+            reader = Reader(Clauses(), pit=raw.id, keep_alive=pits.KEEP_ALIVE, excludes=tuple(excludes))
+            yield _open(reader, filters, visible, raw.created_ms, None, hide=False)
+        return
+    indices = schema.document_aliases() if wanted else [schema.incidents_alias()]
+    reader = Reader(Clauses(), indices=tuple(indices), excludes=tuple(excludes))
+    yield _open(reader, filters, visible, time.time_ns() // 1_000_000, None, hide=False)
+
+
+def _open(
+    reader: Reader, filters: Filters, visible: Sequence[dsl.Json], now_ms: int, pit: str | None, *, hide: bool
+) -> ResultSet:
+    known = registry()
+    clauses = compile_filters(filters, known, now_ms)
+    clauses = clauses.narrowed(*visible, without=[IS_AGGREGATION] if hide else [])
+    ready = Reader(clauses, reader.indices, reader.pit, reader.keep_alive, reader.excludes)
+    if filters.collapse_grouped and not hide and (clause := exclusion(ready)):
+        ready = ready.narrowed(without=[clause])
+    return ResultSet(ready, filters, known, now_ms, pit)

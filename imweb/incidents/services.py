@@ -1,0 +1,131 @@
+"""Reading incidents and aggregation results: the one way for both faces."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from imweb.accounts.actor import Actor
+from imweb.incidents import dsl
+from imweb.incidents.dsl import IS_AGGREGATION
+from imweb.incidents.paging import order_for
+from imweb.incidents.paging.by_time import DIRECT
+from imweb.incidents.params import ListQuery, StatisticsQuery
+from imweb.incidents.results import Bucket, Page, SeverityCount, SeverityStatistics, documents
+from imweb.incidents.resultset import API_EXCLUDES, ResultSet, result_set
+from imweb.incidents.severities import severities
+from imweb.incidents.times import to_iso
+
+Json = dict[str, Any]
+_MAX_SEVERITIES = 1_000
+
+
+def list_documents(actor: Actor, query: ListQuery, *, excludes: tuple[str, ...] = API_EXCLUDES) -> Page:
+    """Return one page; raises what `result_set` raises, and `ValidationFailed` for order and cursor."""
+    return _page(actor, query, excludes=excludes)
+
+
+def aggregation_results(actor: Actor, query: ListQuery, *, aggregation_id: str | None = None) -> Page:
+    """Return aggregation results, all of them or one aggregation's."""
+    clauses = [IS_AGGREGATION]
+    if aggregation_id is not None:
+        clauses.append({"term": {"incident_aggregation_id": aggregation_id}})
+    return _page(actor, query, *clauses)
+
+
+def group_members(actor: Actor, result_id: str, query: ListQuery, *, excludes: tuple[str, ...] = API_EXCLUDES) -> Page:
+    """Return the incidents of one aggregation result, paged like any list."""
+    member = {"term": {"incident_aggregation_result_id": result_id}}
+    return _page(actor, query, member, without=(IS_AGGREGATION,), excludes=excludes)
+
+
+def _page(
+    actor: Actor,
+    query: ListQuery,
+    *clauses: Json,
+    without: tuple[Json, ...] = (),
+    excludes: tuple[str, ...] = API_EXCLUDES,
+) -> Page:
+    started = time.perf_counter()
+    # One search alone is consistent in itself; whatever takes several is read in a point in time.
+    several = (
+        query.with_total or query.offset > DIRECT or query.sort.field != "@timestamp" or query.filters.collapse_grouped
+    )
+    with result_set(actor, query.filters, query.pit, snapshot=several, excludes=excludes) as found:
+        reader = found.reader.narrowed(*clauses, without=without)
+        order = order_for(query.sort, found.registry, [level.name for level in severities()])
+        part = (
+            order.after(reader, query.cursor, query.size)
+            if query.cursor
+            else order.at(reader, query.offset, query.size)
+        )
+        total = reader.count() if query.with_total else None
+        took = round((time.perf_counter() - started) * 1000)
+        return Page(documents(part.hits), total, part.next, query.pit, took, found.now_ms)
+
+
+def severity_statistics(actor: Actor, query: StatisticsQuery) -> SeverityStatistics:
+    """Return counts by severity, and their histogram when an interval is asked for; both of the same search."""
+    started = time.perf_counter()
+    with result_set(actor, query.filters, query.pit, snapshot=query.interval is not None) as found:
+        return _statistics(found, query.interval, started)
+
+
+def _statistics(found: ResultSet, interval: str | None, started: float) -> SeverityStatistics:
+    groups = {"aggregations": {"filter": IS_AGGREGATION}}
+    terms = {"terms": {"field": "severity", "size": _MAX_SEVERITIES}}
+    aggs: Json = {"severity": {**terms, "aggs": groups}, "none": {"missing": {"field": "severity"}, "aggs": groups}}
+    start, end = found.clauses.start_ms, found.clauses.end_ms
+    if interval is not None:
+        if start is None or end is None:
+            start, end = _span(found, start, end)
+        if start is not None and end is not None:
+            if interval == "auto":
+                interval = dsl.auto_interval(start, end)
+            aggs["time"] = dsl.histogram(
+                interval, start, end, found.filters.tz, found.filters.zone, sub={"severity": terms}
+            )
+    answer = found.reader.search({"size": 0, "query": found.clauses.query(), "aggs": aggs, "track_total_hits": True})
+    counts = _counts(answer["aggregations"])
+    took = round((time.perf_counter() - started) * 1000)
+    buckets = None
+    if interval is not None:
+        raw = answer["aggregations"].get("time", {}).get("buckets", [])
+        buckets = [_bucket(item, found) for item in raw]
+    total = int(answer["hits"]["total"]["value"])
+    return SeverityStatistics(total, counts, took, interval, buckets, start, end)
+
+
+def _span(found: ResultSet, start: int | None, end: int | None) -> tuple[int | None, int | None]:
+    aggs = found.reader.aggregate({"low": {"min": {"field": "@timestamp"}}, "high": {"max": {"field": "@timestamp"}}})
+    low, high = aggs["low"]["value"], aggs["high"]["value"]
+    if low is None:
+        return None, None
+    return (int(low) if start is None else start), (int(high) if end is None else end)
+
+
+def _counts(aggregations: Json) -> list[SeverityCount]:
+    buckets = {str(bucket["key"]): bucket for bucket in aggregations["severity"]["buckets"]}
+    found = []
+    for level in severities():
+        bucket = buckets.pop(level.name, None)
+        found.append(_count(bucket, level.name, level.label, level.color, level.color_dark, known=True))
+    for name, bucket in sorted(buckets.items()):
+        found.append(_count(bucket, name, name, "#7d8796", "#7f8b9a", known=False))
+    if aggregations["none"]["doc_count"]:
+        found.append(_count(aggregations["none"], "", "No severity", "#7d8796", "#7f8b9a", known=False))
+    return found
+
+
+def _count(bucket: Json | None, key: str, label: str, color: str, dark: str, *, known: bool) -> SeverityCount:
+    count = bucket["doc_count"] if bucket else 0
+    groups = bucket["aggregations"]["doc_count"] if bucket else 0
+    return SeverityCount(key, label, color, dark, count, count - groups, groups, known)
+
+
+def _bucket(item: Json, found: ResultSet) -> Bucket:
+    counts = {str(part["key"]): int(part["doc_count"]) for part in item["severity"]["buckets"]}
+    rest = int(item["doc_count"]) - sum(counts.values())
+    if rest:
+        counts[""] = rest
+    return Bucket(int(item["key"]), to_iso(int(item["key"]), found.filters.tz), counts)
