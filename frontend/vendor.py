@@ -61,7 +61,7 @@ def sprite(assets: Path) -> str:
         if not line or line.startswith("#"):
             continue
         name, asset = line.split()
-        drawing = ElementTree.parse(assets / f"{asset}.svg").getroot()
+        drawing = ElementTree.parse(assets / f"{asset}.svg").getroot()  # noqa: S314 - files of a pinned package
         size = f"0 0 {drawing.get('width')} {drawing.get('height')}"
         symbol = ElementTree.SubElement(root, f"{SVG}symbol", {"id": name, "viewBox": drawing.get("viewBox", size)})
         inner = {element.get("id"): f"{name}-{element.get('id')}" for element in drawing.iter() if element.get("id")}
@@ -126,8 +126,8 @@ def record(work: Path) -> str:
         [
             "# Vendored front-end files",
             "",
-            "Made by `python -m frontend.vendor` from the npm packages named in `frontend/package.json`; do not edit by",
-            "hand. Nothing is fetched from a CDN: networks of security operations centres are closed.",
+            "Made by `python -m frontend.vendor` from the npm packages named in `frontend/package.json`; do not edit",
+            "by hand. Nothing is fetched from a CDN: networks of security operations centres are closed.",
             "",
             "- `oui-*/theme.css`: OUI's v9 themes, light and dark in one file, only the components named in",
             "  `frontend/oui.js`.",

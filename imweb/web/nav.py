@@ -1,0 +1,110 @@
+"""The side navigation: what exists and what this user may open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import _StrPromise
+from django.utils.translation import gettext_lazy as _
+
+from imweb.accounts import permissions as may
+from imweb.accounts.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page that the navigation knows of; `query` tells apart entries that share one page."""
+
+    label: _StrPromise
+    icon: str
+    url_name: str
+    permission: str
+    query: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One line of the navigation as drawn."""
+
+    label: str
+    icon: str
+    url: str
+    active: bool = False
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NavGroup:
+    """A heading and its lines."""
+
+    label: str
+    items: list[NavItem]
+
+
+ME = "{me}"
+
+GROUPS: list[tuple[_StrPromise, list[Entry]]] = [
+    (
+        _("Triage"),
+        [
+            Entry(_("Incidents"), "list", "incidents", may.VIEW),
+            Entry(_("Groups"), "merge", "groups", may.VIEW),
+            Entry(_("Assigned to me"), "user", "incidents", may.VIEW, {"reviewer": ME}),
+        ],
+    ),
+    (
+        _("Shift"),
+        [
+            Entry(_("Hand-over"), "edit", "handover", may.VIEW),
+            Entry(_("Overdue"), "clock", "overdue", may.VIEW),
+        ],
+    ),
+    (
+        _("Insight"),
+        [
+            Entry(_("Statistics"), "chart", "statistics", may.VIEW),
+            Entry(_("ATT&CK matrix"), "grid", "attack", may.VIEW),
+        ],
+    ),
+    (
+        _("Shape"),
+        [
+            Entry(_("Fields"), "fields", "settings-fields", may.SETTINGS),
+            Entry(_("Severities"), "flag", "settings-severities", may.SETTINGS),
+            Entry(_("Workflows"), "branch", "settings-workflows", may.SETTINGS),
+            Entry(_("Grouping rules"), "workflow", "settings-grouping", may.SETTINGS),
+            Entry(_("Users and roles"), "users", "settings-users", may.USERS),
+            Entry(_("API tokens"), "lock", "settings-tokens", may.TOKEN),
+            Entry(_("System"), "gear", "system", may.SYSTEM),
+        ],
+    ),
+]
+
+
+def groups_for(user: User, path: str, query: dict[str, str]) -> list[NavGroup]:
+    """Return the navigation for a user standing at a path; pages that do not exist are left out."""
+    found = []
+    for label, entries in GROUPS:
+        items = [item for entry in entries if (item := _item(entry, user, path, query))]
+        if items:
+            found.append(NavGroup(str(label), items))
+    return found
+
+
+def _item(entry: Entry, user: User, path: str, query: dict[str, str]) -> NavItem | None:
+    if not user.may(entry.permission):
+        return None
+    try:
+        url = reverse(entry.url_name)
+    except NoReverseMatch:
+        return None
+    wanted = {name: value.replace(ME, user.username) for name, value in entry.query.items()}
+    here = path == url or (url != "/" and path.startswith(f"{url.rstrip('/')}/"))
+    if wanted:
+        active = here and all(query.get(name) == value for name, value in wanted.items())
+    else:
+        # An entry without a query gives way to its neighbour with one.
+        active = here and not (entry.url_name == "incidents" and query.get("reviewer") == user.username)
+    return NavItem(str(entry.label), entry.icon, url + (f"?{urlencode(wanted)}" if wanted else ""), active)

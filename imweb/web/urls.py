@@ -1,0 +1,18 @@
+"""The addresses of the pages."""
+
+from __future__ import annotations
+
+from django.contrib.auth.views import LogoutView
+from django.urls import URLPattern, path
+
+from imweb.web import views_account as account
+
+urlpatterns: list[URLPattern] = [
+    path("", account.home, name="home"),
+    path("login", account.sign_in, name="login"),
+    path("logout", LogoutView.as_view(), name="logout"),
+    path("preferences", account.preferences, name="preferences"),
+    path("preferences/theme", account.set_theme, name="set-theme"),
+    path("help", account.help_page, name="help"),
+    path("severities.css", account.severities_css, name="severities-css"),
+]

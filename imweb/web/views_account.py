@@ -1,0 +1,108 @@
+"""Signing in and out, the theme, preferences and help."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.contrib import messages
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from imweb.accounts import permissions as may
+from imweb.accounts.models import User
+from imweb.errors import ValidationFailed
+from imweb.incidents.severities import severities
+from imweb.web.page import PageRequest, page, zone_of
+
+THEMES = [name for name, _label in User.THEMES]
+YEAR = 365 * 24 * 3600  # seconds
+
+
+class SignIn(LoginView):
+    """The sign-in page; `expired` says that a session ended under somebody's hands."""
+
+    template_name = "registration/login.html"
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add whether the visitor was sent here in the middle of something."""
+        return super().get_context_data(expired="expired" in self.request.GET, **kwargs)
+
+
+sign_in = never_cache(SignIn.as_view())
+
+
+def safe_next(request: HttpRequest) -> str:
+    """Return where a form wants to go back to, when that is a page of ours."""
+    back = request.POST.get("next", "")
+    return back if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}) else "/"
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Send a visitor to the incidents."""
+    return redirect("incidents")
+
+
+@page(may.VIEW, "POST")
+def set_theme(request: PageRequest) -> HttpResponse:
+    """Remember light, dark or as the system."""
+    theme = request.POST.get("theme", "")
+    if theme not in THEMES:
+        raise ValidationFailed.field("theme", _("Choose light, dark or system."))
+    request.user.theme = theme
+    request.user.save(update_fields=["theme"])
+    if request.htmx:
+        return HttpResponse(status=204)
+    return HttpResponseRedirect(safe_next(request))
+
+
+@page(may.VIEW, "GET", "HEAD", "POST")
+def preferences(request: PageRequest) -> HttpResponse:
+    """Show and save what a user prefers: theme, time zone."""
+    error = ""
+    if request.method == "POST":
+        zone, theme = request.POST.get("time_zone", ""), request.POST.get("theme", "system")
+        if zone and zone not in available_timezones():
+            error = _("That is no time zone; use a name such as Europe/Warsaw.")
+        elif theme not in THEMES:
+            error = _("Choose light, dark or system.")
+        else:
+            request.user.time_zone, request.user.theme = zone, theme
+            request.user.save(update_fields=["time_zone", "theme"])
+            messages.success(request, _("Saved."))
+            return redirect("preferences")
+    context = {
+        "themes": User.THEMES,
+        "zones": sorted(available_timezones()),
+        "default_zone": zone_of(User()),
+        "error": error,
+        "zone": request.POST.get("time_zone", request.user.time_zone),
+    }
+    return render(request, "web/preferences.html", context, status=400 if error else 200)
+
+
+@page(may.VIEW)
+def help_page(request: PageRequest) -> HttpResponse:
+    """Explain the query language, the keys and the words."""
+    return render(request, "web/help.html")
+
+
+def severities_css(request: HttpRequest) -> HttpResponse:
+    """Return the severities' colours as a stylesheet: a `style` attribute is not allowed."""
+    rules = [
+        f'[data-sev="{level.name}"]{{--c:light-dark({level.color},{level.color_dark})}}'
+        for level in severities()
+        # The names and colours come from a form that allows nothing else; this is the second lock.
+        if level.name.replace("_", "").replace("-", "").isalnum() and _is_color(level.color, level.color_dark)
+    ]
+    headers = {"Cache-Control": f"public, max-age={YEAR}, immutable"}
+    return HttpResponse("\n".join(rules) + "\n", content_type="text/css; charset=utf-8", headers=headers)
+
+
+def _is_color(*colors: str) -> bool:
+    return all(color.startswith("#") and color[1:].isalnum() and len(color) in (4, 7) for color in colors)

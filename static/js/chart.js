@@ -1,0 +1,132 @@
+// Charts: an element with data-chart names the id of a JSON script; ECharts is fetched only when one is in the page.
+// Its numbers also stand in a table, so nothing here is the only way to them.
+
+const drawn = new Map();
+
+/** A colour from a custom property, resolved for the theme in force. */
+function colors(host, names) {
+  const probe = document.createElement("i");
+  probe.hidden = true;
+  host.append(probe);
+  const out = {};
+  for (const [name, set] of Object.entries(names)) {
+    probe.removeAttribute("data-sev");
+    probe.className = "";
+    set(probe);
+    out[name] = getComputedStyle(probe).color;
+  }
+  probe.remove();
+  return out;
+}
+
+const fromVar = (name) => (probe) => { probe.style.color = `var(${name})`; };
+const fromSeverity = (name) => (probe) => { probe.dataset.sev = name; probe.style.color = "var(--c)"; };
+
+function severityOption(data, palette) {
+  const day = data.days ?? [];
+  return {
+    animation: false,
+    aria: { enabled: false },
+    grid: { left: 46, right: 8, top: 8, bottom: 20 },
+    tooltip: {
+      trigger: "axis",
+      renderMode: "richText",
+      confine: true,
+      axisPointer: { type: "shadow", shadowStyle: { color: palette.sub, opacity: 0.12 } },
+      backgroundColor: palette.panel,
+      borderColor: palette.line,
+      textStyle: { color: palette.text, fontFamily: "Rubik", fontSize: 12 },
+      formatter: (rows) => {
+        const lines = rows.filter((row) => row.value > 0).reverse().map((row) => `${row.seriesName}  ${row.value.toLocaleString("en")}`);
+        return [data.titles[rows[0].dataIndex], ...(lines.length ? lines : ["–"])].join("\n");
+      },
+    },
+    brush: { xAxisIndex: 0, brushMode: "single", transformable: false, throttleType: "debounce", brushStyle: { borderWidth: 1, color: palette.brush, borderColor: palette.accent }, outOfBrush: { colorAlpha: 0.35 } },
+    xAxis: {
+      type: "category",
+      data: data.labels,
+      axisTick: { show: false },
+      axisLine: { lineStyle: { color: palette.line } },
+      axisLabel: { color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, hideOverlap: true, margin: 6 },
+    },
+    yAxis: {
+      type: "value",
+      splitNumber: 2,
+      minInterval: 1,
+      axisLabel: { color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, formatter: (value) => value.toLocaleString("en") },
+      splitLine: { lineStyle: { color: palette.line, type: [2, 3] } },
+    },
+    series: data.series.map((series, index) => ({
+      name: series.label,
+      type: "bar",
+      stack: "all",
+      barCategoryGap: "14%",
+      data: series.counts,
+      itemStyle: { color: palette[`sev:${series.key}`], borderColor: palette.panel, borderWidth: 0.5 },
+      emphasis: { disabled: true },
+      ...(index === 0 && day.length
+        ? { markLine: { silent: true, symbol: "none", animation: false, label: { show: false }, lineStyle: { color: palette.sub, type: "solid", width: 1 }, data: day.map((at) => ({ xAxis: at })) } }
+        : {}),
+    })),
+  };
+}
+
+function go(host, from, to) {
+  const url = new URL(host.dataset.span, location.href);
+  url.searchParams.set("start", new Date(from).toISOString());
+  url.searchParams.set("end", new Date(to).toISOString());
+  const link = document.createElement("a");
+  link.href = url;
+  link.hidden = true;
+  // The same way as any filter: htmx when the page has it, else plain navigation.
+  const view = document.getElementById("view");
+  if (view && window.htmx) {
+    window.htmx.ajax("GET", url.pathname + url.search, { target: "#view", select: "#view", swap: "outerHTML" })
+      .then(() => history.pushState({ htmx: true }, "", url));
+  } else {
+    location.assign(url);
+  }
+}
+
+async function draw(host) {
+  const source = document.getElementById(host.dataset.chart);
+  if (!source) return;
+  const data = JSON.parse(source.textContent);
+  const { init } = await import("../vendor/echarts-6.1.0/echarts.js");
+  if (!host.isConnected) return;
+  const names = { text: fromVar("--im-text"), sub: fromVar("--im-sub"), line: fromVar("--im-line"), panel: fromVar("--im-panel"), accent: fromVar("--im-accent"), brush: fromVar("--im-shadow") };
+  for (const series of data.series) names[`sev:${series.key}`] = fromSeverity(series.key);
+  const palette = colors(host, names);
+  drawn.get(host)?.chart.dispose();
+  const canvas = host.querySelector(":scope > div") ?? host.appendChild(document.createElement("div"));
+  const chart = init(canvas, null, { renderer: "canvas" });
+  chart.setOption(severityOption(data, palette));
+  drawn.set(host, { chart });
+  if (!host.dataset.span) return;
+  chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "lineX", brushMode: "single" } });
+  chart.on("brushEnd", ({ areas }) => {
+    const range = areas?.[0]?.coordRange;
+    if (!range) return;
+    const [first, last] = range.map((at) => Math.min(Math.max(Math.round(at), 0), data.starts.length - 1));
+    go(host, data.starts[first], data.starts[last] + data.step);
+  });
+  chart.getZr().on("click", (event) => {
+    const [at] = chart.convertFromPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY]) ?? [];
+    if (at >= 0 && at < data.starts.length) go(host, data.starts[at], data.starts[at] + data.step);
+  });
+}
+
+function drawAll() {
+  for (const [host, { chart }] of drawn) {
+    if (!host.isConnected) { chart.dispose(); drawn.delete(host); }
+  }
+  document.querySelectorAll("[data-chart]").forEach((host) => { if (!drawn.has(host)) draw(host); });
+}
+
+document.addEventListener("htmx:afterSettle", drawAll);
+document.addEventListener("im:theme", () => { for (const host of [...drawn.keys()]) draw(host); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const host of [...drawn.keys()]) draw(host); });
+new ResizeObserver(() => { for (const { chart } of drawn.values()) chart.resize(); }).observe(document.documentElement);
+
+// Folding is remembered by the server through the link beside the chart; the class keeps the height in step at once.
+if (document.querySelector("[data-chart]")) requestIdleCallback(drawAll, { timeout: 300 });

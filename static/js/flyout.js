@@ -1,0 +1,113 @@
+// The card beside the list: its address is the list's with `open=`, so that Back closes it and a reload keeps it.
+// Focus goes into the card and, when it closes, back to the row it came from.
+import { announce } from "./toasts.js";
+
+const panel = () => document.getElementById("flyout");
+let opener = null;
+
+function mark(key) {
+  document.querySelectorAll("tr.is-open").forEach((row) => row.classList.remove("is-open"));
+  if (key) document.querySelector(`tr[data-key="${CSS.escape(key)}"]`)?.classList.add("is-open");
+}
+
+function address(key) {
+  const url = new URL(location.href);
+  if (key) url.searchParams.set("open", key);
+  else url.searchParams.delete("open");
+  return url;
+}
+
+async function show(key, cardUrl, push) {
+  mark(key);
+  if (push) history.pushState({ flyout: key }, "", address(key));
+  await window.htmx.ajax("GET", cardUrl, { target: "#flyout", swap: "innerHTML" });
+  const heading = panel()?.querySelector("[data-card-title]");
+  if (!heading) return;
+  heading.focus({ preventScroll: true });
+  announce(`Opened: ${heading.textContent.trim()}`);
+}
+
+function hide(push) {
+  const box = panel();
+  if (!box || box.childElementCount === 0) return;
+  const key = new URL(location.href).searchParams.get("open") || opener?.closest("tr")?.dataset.key;
+  box.replaceChildren();
+  mark(null);
+  if (push) history.pushState({ flyout: null }, "", address(null));
+  const row = key && document.querySelector(`tr[data-key="${CSS.escape(key)}"]`);
+  (row?.querySelector("[data-open]") ?? opener ?? document.getElementById("main"))?.focus({ preventScroll: true });
+}
+
+const plainClick = (event) => event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+
+document.addEventListener("click", (event) => {
+  if (!plainClick(event) || !panel()) return;
+  const link = event.target.closest("a[data-open]");
+  if (link) {
+    event.preventDefault();
+    opener = link;
+    show(link.dataset.open, link.dataset.card, true);
+    return;
+  }
+  if (event.target.closest("[data-close-card]")) {
+    event.preventDefault();
+    hide(true);
+    return;
+  }
+  const step = event.target.closest("[data-card-step]");
+  if (step) {
+    event.preventDefault();
+    const rows = [...document.querySelectorAll("tr[data-key]")];
+    const at = rows.findIndex((row) => row.classList.contains("is-open"));
+    const next = rows[at + Number(step.dataset.cardStep)]?.querySelector("a[data-open]");
+    if (next) { opener = next; show(next.dataset.open, next.dataset.card, true); }
+    return;
+  }
+  // A click on a row's empty space opens it too, as in Dashboards; text can still be selected.
+  const row = event.target.closest("tr[data-key]");
+  if (row && !event.target.closest("a, button, input, label, summary") && !String(getSelection())) {
+    row.querySelector("a[data-open]")?.click();
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented) return;
+  if (document.querySelector("dialog[open], details.im-menu[open]")) return;
+  if (panel()?.childElementCount) hide(true);
+});
+
+// Back and Forward between list and card need no server for the list.
+window.addEventListener("popstate", (event) => {
+  if (!panel() || event.state?.htmx) return;
+  const key = new URL(location.href).searchParams.get("open");
+  const link = key && document.querySelector(`a[data-open="${CSS.escape(key)}"]`);
+  if (link) show(key, link.dataset.card, false);
+  else if (key) location.reload();
+  else hide(false);
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  const key = new URL(location.href).searchParams.get("open");
+  if (key && panel()?.childElementCount) mark(key);
+});
+
+// Drafts: what was typed into a card is kept over errors, reloads and an expired session, until it was saved.
+const draftKey = (field) => `im-draft:${field.dataset.draft}`;
+document.addEventListener("input", (event) => {
+  const field = event.target.closest("[data-draft]");
+  if (field) { try { sessionStorage.setItem(draftKey(field), field.value); } catch { /* Not kept in private mode. */ } }
+});
+const restore = () => {
+  document.querySelectorAll("[data-draft]").forEach((field) => {
+    const kept = sessionStorage.getItem(draftKey(field));
+    if (kept && !field.value) field.value = kept;
+  });
+};
+document.addEventListener("htmx:afterSettle", restore);
+restore();
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const form = event.detail.requestConfig?.elt;
+  if (event.detail.xhr.status < 400 && event.detail.xhr.getResponseHeader("X-Im-Saved")) {
+    form?.querySelectorAll?.("[data-draft]").forEach((field) => { sessionStorage.removeItem(draftKey(field)); field.value = ""; });
+  }
+});

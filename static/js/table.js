@@ -1,0 +1,78 @@
+// Ticks in the table: one, a range with Shift, the whole page; the bar for ticked rows; ticks outlive a page's swap.
+
+const STORE = "im-ticks:";
+let last = null;
+
+const table = () => document.querySelector("[data-ticks]");
+const boxes = () => [...document.querySelectorAll("[data-ticks] tbody input[data-tick]")];
+
+function load(set) {
+  try { return new Set(JSON.parse(sessionStorage.getItem(STORE + set) || "[]")); } catch { return new Set(); }
+}
+
+function save(set, ticks) {
+  try { sessionStorage.setItem(STORE + set, JSON.stringify([...ticks])); } catch { /* Private mode: ticks live on the page alone. */ }
+}
+
+/** The keys of all ticked rows of the frozen result set, on other pages too. */
+export function ticked() {
+  const here = table();
+  return here ? load(here.dataset.ticks) : new Set();
+}
+
+function apply() {
+  const here = table();
+  if (!here) return;
+  const ticks = load(here.dataset.ticks);
+  for (const box of boxes()) {
+    box.checked = ticks.has(box.value);
+    box.closest("tr").classList.toggle("is-ticked", box.checked);
+  }
+  const all = document.querySelector("[data-tick-page]");
+  if (all) {
+    const count = boxes().filter((box) => box.checked).length;
+    all.checked = count > 0 && count === boxes().length;
+    all.indeterminate = count > 0 && !all.checked;
+  }
+  const bar = document.querySelector("[data-bulk-bar]");
+  if (!bar) return;
+  bar.hidden = ticks.size === 0;
+  const words = bar.querySelector("[data-ticked]");
+  if (words) words.textContent = words.dataset.ticked.replace("{n}", ticks.size.toLocaleString("en"));
+  const field = bar.querySelector("[name=keys]");
+  if (field) field.value = [...ticks].join("\n");
+}
+
+function set(boxList, on) {
+  const here = table();
+  const ticks = load(here.dataset.ticks);
+  for (const box of boxList) {
+    if (on) ticks.add(box.value);
+    else ticks.delete(box.value);
+  }
+  save(here.dataset.ticks, ticks);
+  apply();
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target;
+  if (target.matches?.("input[data-tick]")) {
+    const list = boxes();
+    if (event.shiftKey && last && list.includes(last)) {
+      const [from, to] = [list.indexOf(last), list.indexOf(target)].sort((a, b) => a - b);
+      set(list.slice(from, to + 1), target.checked);
+    } else {
+      set([target], target.checked);
+    }
+    last = target;
+  } else if (target.matches?.("[data-tick-page]")) {
+    set(boxes(), target.checked);
+  } else if (target.closest?.("[data-untick]")) {
+    event.preventDefault();
+    save(table().dataset.ticks, new Set());
+    apply();
+  }
+});
+
+document.addEventListener("htmx:afterSettle", apply);
+apply();
