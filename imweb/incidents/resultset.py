@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from imweb.accounts.actor import Actor
-from imweb.errors import ValidationFailed
+from imweb.errors import PitExpired, ValidationFailed
 from imweb.incidents import access, dsl, pits
 from imweb.incidents.compiling import compile_filters
 from imweb.incidents.documents import LIST_EXCLUDES
@@ -17,6 +17,7 @@ from imweb.incidents.fields import Registry
 from imweb.incidents.grouped import exclusion
 from imweb.incidents.paging import Reader
 from imweb.incidents.params import Filters
+from imweb.incidents.pits import Lease
 from imweb.incidents.registry import registry
 from imweb.opensearch import schema
 
@@ -57,20 +58,33 @@ def result_set(
         lease = pits.use_pit(pit, actor.user_id)
         if filters.with_aggregations and not lease.with_aggregations:
             raise ValidationFailed.field("is_show_aggs", "false, since the point in time was opened for incidents only")
-        wanted = lease.with_aggregations and filters.with_aggregations is not False
-        reader = Reader(Clauses(), pit=lease.raw_id, keep_alive=pits.KEEP_ALIVE, excludes=tuple(excludes))
         # In a point in time over incidents alone nothing has to be left out.
-        yield _open(reader, filters, visible, lease.created_ms, pit, hide=lease.with_aggregations and not wanted)
+        hide = lease.with_aggregations and filters.with_aggregations is False
+        with _reported(lease):
+            yield _open(_frozen(lease, excludes), filters, visible, lease.created_ms, pit, hide=hide)
         return
     wanted = filters.with_aggregations is not False
     if snapshot:
-        with pits.ephemeral(with_aggregations=wanted) as raw:
-            reader = Reader(Clauses(), pit=raw.id, keep_alive=pits.KEEP_ALIVE, excludes=tuple(excludes))
-            yield _open(reader, filters, visible, raw.created_ms, None, hide=False)
+        with pits.ephemeral(wanted) as lease, _reported(lease):
+            yield _open(_frozen(lease, excludes), filters, visible, lease.created_ms, None, hide=False)
         return
     indices = schema.document_aliases() if wanted else [schema.incidents_alias()]
     reader = Reader(Clauses(), indices=tuple(indices), excludes=tuple(excludes))
     yield _open(reader, filters, visible, time.time_ns() // 1_000_000, None, hide=False)
+
+
+def _frozen(lease: Lease, excludes: Sequence[str]) -> Reader:
+    return Reader(Clauses(), pit=lease.raw_id, keep_alive=pits.keep_alive(), excludes=tuple(excludes))
+
+
+@contextmanager
+def _reported(lease: Lease) -> Iterator[None]:
+    """Tell the pool when OpenSearch has lost a point in time, so that nobody else is given it."""
+    try:
+        yield
+    except PitExpired:
+        pits.report_lost(lease)
+        raise
 
 
 def _open(

@@ -1,0 +1,214 @@
+"""What a list shows beside its rows: facets, how many are new, what was decided on the same before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from imweb.accounts.actor import Actor
+from imweb.incidents import access, dsl
+from imweb.incidents.compiling import compile_filters
+from imweb.incidents.documents import Document, iso
+from imweb.incidents.dsl import IS_AGGREGATION, NOT_DELETED
+from imweb.incidents.fields import FieldDef
+from imweb.incidents.params import FieldFilter, Filters
+from imweb.incidents.registry import registry
+from imweb.incidents.resultset import result_set
+from imweb.opensearch import gateway, schema
+
+Json = dict[str, Any]
+DAY_MS = 86_400_000
+SEEN_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a facet and how many documents have it; `share` is against the largest, from 0 to 1."""
+
+    value: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The most frequent values of a field under all filters but its own."""
+
+    field: FieldDef
+    values: list[FacetValue]
+    missing: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """How often the same rule fired on the same host in the last 30 days, and what was decided."""
+
+    count: int
+    resolutions: dict[str, int]
+
+    @property
+    def verdict(self) -> tuple[str, int] | None:
+        """Return the most frequent decision and its number."""
+        return max(self.resolutions.items(), key=lambda item: item[1]) if self.resolutions else None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The counts by severity in the window of the same length just before."""
+
+    counts: dict[str, int]
+    span_ms: int
+
+
+def facets(
+    actor: Actor,
+    filters: Filters,
+    pit: str | None,
+    fields: Sequence[FieldDef],
+    *,
+    size: int = 8,
+    include: dict[str, Sequence[str]] | None = None,
+) -> list[Facet]:
+    """Return the facets of several fields in one search; a value that is filtered by is always among them.
+
+    `include` limits a field to some of its values (ATT&CK tactics among all ids).
+    """
+    names = {field.name for field in fields}
+    own = [item for item in filters.fields if item.field.name in names]
+    rest = replace(filters, fields=tuple(item for item in filters.fields if item.field.name not in names))
+    with result_set(actor, rest, pit, snapshot=False) as found:
+        aggs = {f"f{number}": _facet_body(field, own, size, include) for number, field in enumerate(fields)}
+        answer = found.reader.aggregate(aggs)
+    return [_facet(field, answer[f"f{number}"], own) for number, field in enumerate(fields)]
+
+
+def _facet_body(
+    field: FieldDef, own: Sequence[FieldFilter], size: int, include: dict[str, Sequence[str]] | None
+) -> Json:
+    must, must_not = dsl.split([item for item in own if item.field.name != field.name])
+    terms: Json = {"field": field.exact, "size": size}
+    if include and field.name in include:
+        terms["include"] = list(include[field.name])
+    chosen = [str(v) for item in own if item.field.name == field.name and item.operator == "is" for v in item.values]
+    inner: Json = {"values": {"terms": terms}, "missing": {"missing": {"field": field.exact}}}
+    if chosen:
+        inner["chosen"] = {"terms": {"field": field.exact, "size": len(chosen), "include": chosen, "min_doc_count": 1}}
+    return {"filter": {"bool": {"filter": must, "must_not": must_not}}, "aggs": inner}
+
+
+def _facet(field: FieldDef, answer: Json, own: Sequence[FieldFilter]) -> Facet:
+    counts = {_key(bucket): int(bucket["doc_count"]) for bucket in answer["values"]["buckets"]}
+    for bucket in answer.get("chosen", {}).get("buckets", []):
+        counts.setdefault(_key(bucket), int(bucket["doc_count"]))
+    for item in own:
+        if item.field.name == field.name and item.operator == "is":
+            for value in item.values:
+                counts.setdefault(str(value), 0)
+    highest = max(counts.values(), default=0) or 1
+    values = [FacetValue(value, count, count / highest) for value, count in counts.items()]
+    return Facet(field, values, int(answer["missing"]["doc_count"]), int(answer["values"]["sum_other_doc_count"]))
+
+
+def _key(bucket: Json) -> str:
+    return str(bucket.get("key_as_string", bucket["key"]))
+
+
+def new_since(actor: Actor, filters: Filters, since_ms: int) -> int:
+    """Return how many documents under these filters were created after a moment, counted in the live indices."""
+    with result_set(actor, replace(filters, end_time=None, collapse_grouped=False), None, snapshot=False) as found:
+        clause = {"range": {"created_at": {"gt": since_ms, "format": "epoch_millis"}}}
+        return found.reader.count(clause)
+
+
+def seen_before(actor: Actor, docs: Sequence[Document], now_ms: int) -> dict[str, Earlier]:
+    """Return, by document key, what is known of the same rule on the same host in the 30 days before now."""
+    marks = sorted({doc.fingerprint for doc in docs if doc.kind == "incident" and doc.fingerprint})
+    if not marks:
+        return {}
+    start = now_ms - SEEN_DAYS * DAY_MS
+    query = {
+        "bool": {
+            "filter": [{"terms": {"fingerprint": marks}}, *dsl.time_clause(start, None), *access.clauses(actor)],
+            "must_not": [NOT_DELETED],
+        }
+    }
+    aggs = {
+        "marks": {
+            "terms": {"field": "fingerprint", "size": len(marks)},
+            "aggs": {"resolutions": {"terms": {"field": "resolution", "size": 10}}},
+        }
+    }
+    answer = gateway().search({"size": 0, "query": query, "aggs": aggs}, index=schema.incidents_alias())
+    known = {bucket["key"]: bucket for bucket in answer["aggregations"]["marks"]["buckets"]}
+    found: dict[str, Earlier] = {}
+    for doc in docs:
+        bucket = known.get(doc.fingerprint)
+        if doc.kind != "incident" or not bucket:
+            continue
+        within = str(doc.source.get("@timestamp", "")) >= iso(start)
+        resolutions = {str(part["key"]): int(part["doc_count"]) for part in bucket["resolutions"]["buckets"]}
+        own = doc.source.get("resolution")
+        if within and own in resolutions:
+            resolutions[own] -= 1
+        others = int(bucket["doc_count"]) - (1 if within else 0)
+        if others > 0:
+            found[doc.key] = Earlier(others, {name: count for name, count in resolutions.items() if count})
+    return found
+
+
+def change_before(actor: Actor, filters: Filters, pit: str | None) -> Change | None:
+    """Return the severity counts of the window just before this one; None when the window has no beginning or end."""
+    with result_set(actor, filters, pit, snapshot=False) as found:
+        start, end = found.clauses.start_ms, found.clauses.end_ms
+    if start is None or end is None:
+        return None
+    span = end - start + 1
+    earlier = replace(filters, start_time=start - span, end_time=start - 1)
+    with result_set(actor, earlier, pit, snapshot=False) as found:
+        answer = found.reader.aggregate({"severity": {"terms": {"field": "severity", "size": 100}}})
+    counts = {str(bucket["key"]): int(bucket["doc_count"]) for bucket in answer["severity"]["buckets"]}
+    return Change(counts, span)
+
+
+def incidents_behind(actor: Actor, filters: Filters, pit: str | None) -> int:
+    """Return for how many incidents the rows stand: those that stand alone, and the members of the groups."""
+    with result_set(actor, filters, pit, snapshot=False) as found:
+        aggs = {"groups": {"filter": IS_AGGREGATION, "aggs": {"members": {"sum": {"field": "incidents_count"}}}}}
+        answer = found.reader.search(
+            {"size": 0, "query": found.clauses.query(), "aggs": aggs, "track_total_hits": True}
+        )
+    groups = answer["aggregations"]["groups"]
+    return int(answer["hits"]["total"]["value"]) - int(groups["doc_count"]) + int(groups["members"]["value"])
+
+
+def related(actor: Actor, doc: Document, now_ms: int) -> dict[str, int]:
+    """Return how many other incidents of the last 30 days share this one's host, user, rule or group."""
+    wanted: dict[str, Json] = {}
+    entities = doc.source.get("entities") or {}
+    for name in ("host", "user"):
+        if value := entities.get(name):
+            wanted[name] = {"terms": {f"entities.{name}": value if isinstance(value, list) else [value]}}
+    if rule := (doc.source.get("rule") or {}).get("name"):
+        wanted["rule"] = {"term": {"rule.name": rule}}
+    if groups := doc.source.get("incident_aggregation_result_id"):
+        wanted["group"] = {
+            "terms": {"incident_aggregation_result_id": groups if isinstance(groups, list) else [groups]}
+        }
+    if not wanted:
+        return {}
+    query = {
+        "bool": {
+            "filter": [*dsl.time_clause(now_ms - SEEN_DAYS * DAY_MS, None), *access.clauses(actor)],
+            "must_not": [NOT_DELETED, {"term": {"key": doc.key}}],
+        }
+    }
+    aggs = {name: {"filter": clause} for name, clause in wanted.items()}
+    answer = gateway().search({"size": 0, "query": query, "aggs": aggs}, index=schema.incidents_alias())
+    return {name: int(answer["aggregations"][name]["doc_count"]) for name in wanted}
+
+
+def clauses_of(actor: Actor, filters: Filters, now_ms: int) -> dsl.Clauses:
+    """Return the clauses of filters with the actor's access, outside any point in time."""
+    return compile_filters(filters, registry(), now_ms).narrowed(*access.clauses(actor))
