@@ -42,13 +42,13 @@ def secret_key(*, debug: bool) -> str:
     if value := env.str("IM_SECRET_KEY", default=""):
         if len(value) < 32:
             raise ImproperlyConfigured("IM_SECRET_KEY must have at least 32 characters")
-        return value
-    if not debug:
-        raise ImproperlyConfigured("IM_SECRET_KEY must be set when IM_DEBUG is off")
+        return str(value)
     path = data_dir() / "secret_key"
     try:
         return path.read_text().strip()
     except FileNotFoundError:
+        if not debug:
+            raise ImproperlyConfigured("IM_SECRET_KEY must be set when IM_DEBUG is off") from None
         path.parent.mkdir(parents=True, exist_ok=True)
         candidate = path.with_suffix(f".{secrets.token_hex(4)}")
         candidate.touch(mode=0o600)
