@@ -18,6 +18,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("IM_CSRF_TRUSTED_ORIGINS", default=[]
 IM_DATA_DIR = data_dir()
 
 INSTALLED_APPS = [
+    "imweb.configuration",
     "imweb.accounts",
     "imweb.workflows",
     "imweb.incidents",

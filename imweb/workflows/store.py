@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from imweb.workflows.model import DEFAULT, Status, Workflow
+from imweb.configuration.store import values
+from imweb.workflows.definitions import WORKFLOWS
+from imweb.workflows.model import Status, Workflow
 
 
 def workflows() -> list[Workflow]:
     """Return every workflow, the default one first."""
-    return [DEFAULT]
+    return [item.workflow for item in sorted(values(WORKFLOWS), key=lambda item: not item.default)]
 
 
 def default_workflow() -> Workflow:
@@ -20,6 +22,17 @@ def get_workflow(workflow_id: str | None) -> Workflow | None:
     if not workflow_id:
         return default_workflow()
     return next((workflow for workflow in workflows() if workflow.id == workflow_id), None)
+
+
+def workflow_of(incident_type: str | None, rule: str | None) -> Workflow:
+    """Return the workflow that a new incident follows: its type's, else its rule's (id or name), else the default."""
+    defined = values(WORKFLOWS)
+    for field, value in (("incident_types", incident_type), ("rules", rule)):
+        if value:
+            for item in defined:
+                if value in getattr(item, field):
+                    return item.workflow
+    return default_workflow()
 
 
 def all_statuses() -> list[Status]:

@@ -1,0 +1,55 @@
+"""A kind of settings object: its schema, its defaults, and the check of all of its objects together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from imweb.errors import Detail, ValidationFailed
+
+
+class Definition(BaseModel):
+    """Base of all definitions: unknown keys are a fault, so that a typo is not silently dropped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+
+
+D = TypeVar("D", bound=Definition)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[D]):
+    """One kind; until somebody changes anything its `defaults` hold, without a row in the database."""
+
+    name: str
+    definition: type[D]
+    defaults: Callable[[], Sequence[D]]
+    # Given every definition as it would stand, in order; returns what keeps them from working together.
+    check: Callable[[Sequence[D]], list[Detail]] = lambda _: []
+    title: str = ""
+
+    def parse(self, data: Any) -> D:
+        """Return a definition, or raise `ValidationFailed` with every fault of its fields."""
+        try:
+            return self.definition.model_validate(data)
+        except ValidationError as error:
+            raise ValidationFailed.of(_detail(fault) for fault in error.errors(include_url=False)) from None
+
+    def stored(self, definition: D) -> dict[str, Any]:
+        """Return a definition as it is kept."""
+        return definition.model_dump(mode="json")
+
+
+def _detail(fault: Any) -> Detail:
+    path = ".".join(str(part) for part in fault["loc"])
+    reason = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        reason = "is no setting of this kind; check its spelling"
+    elif fault["type"] == "missing":
+        reason = "is needed"
+    return Detail(path, reason)

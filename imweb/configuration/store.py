@@ -1,0 +1,209 @@
+"""Reading and changing settings objects; every change is recorded and can be taken back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic
+
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from imweb.configuration.kinds import D, Kind
+from imweb.configuration.models import Change, Entry
+from imweb.errors import Detail, NotFound, ValidationFailed, VersionConflict
+
+Json = dict[str, Any]
+# Another process's change is seen after this many seconds at the latest; settings pages read afresh.
+_MAX_AGE = 1.0
+_lock = threading.Lock()
+_cached: dict[str, tuple[float, list[Any]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[D]):
+    """One settings object as it stands; revision 0 is a default that nobody has touched."""
+
+    value: D
+    revision: int
+    updated_at: datetime | None = None
+    updated_by: str = ""
+
+
+def items(kind: Kind[D], *, fresh: bool = False) -> list[Item[D]]:
+    """Return the objects of a kind in their order, at most a second old; `fresh` reads them anew."""
+    now = time.monotonic()
+    held = _cached.get(kind.name)
+    if not fresh and held and now - held[0] < _MAX_AGE:
+        return list(held[1])
+    found = _read(kind)
+    with _lock:
+        _cached[kind.name] = (now, found)
+    return list(found)
+
+
+def values(kind: Kind[D]) -> list[D]:
+    """Return the definitions in force, in their order; the defaults while the database cannot be read."""
+    try:
+        return [item.value for item in items(kind)]
+    except DatabaseError:
+        return list(kind.defaults())
+
+
+def get(kind: Kind[D], name: str, *, fresh: bool = False) -> Item[D]:
+    """Return one object, or raise `NotFound`."""
+    for item in items(kind, fresh=fresh):
+        if item.value.name == name:
+            return item
+    raise NotFound(f"There is no {kind.title or kind.name} named '{name}'.")
+
+
+def save(kind: Kind[D], data: Mapping[str, Any], *, by: str, revision: int | None = None) -> Item[D]:
+    """Create or change an object by its name; raises `ValidationFailed`, `VersionConflict` with who and both values.
+
+    `revision` is the one that was edited: 0 for a new object or an untouched default, None to overwrite what stands.
+    """
+    value = kind.parse(data)
+    return _change(kind, value.name, lambda old: value, by=by, revision=revision)
+
+
+def remove(kind: Kind[D], name: str, *, by: str, revision: int | None = None) -> None:
+    """Remove an object; raises `NotFound`, `VersionConflict`, and `ValidationFailed` when the others need it."""
+    get(kind, name, fresh=True)
+    _change(kind, name, lambda old: None, by=by, revision=revision)
+
+
+def reorder(kind: Kind[D], names: Sequence[str], *, by: str) -> None:
+    """Put the objects of a kind into this order, every one named once; else `ValidationFailed`."""
+    with transaction.atomic():
+        rows = _rows(kind, by)
+        if sorted(names) != sorted(rows):
+            raise ValidationFailed.field("order", "name every one of them once: " + ", ".join(rows))
+        before = list(rows)
+        if before == list(names):
+            return
+        _checked(kind, [rows[name].data for name in names])
+        for position, name in enumerate(names):
+            Entry.objects.filter(pk=rows[name].pk).update(position=position)
+        Change.objects.create(kind=kind.name, action="reordered", old=before, new=list(names), by=by)
+    forget(kind)
+
+
+def undo(kind: Kind[D], name: str, *, by: str) -> Item[D] | None:
+    """Take back the last change of an object; returns what stands now, None when it is gone again."""
+    last = Change.objects.filter(kind=kind.name, name=name).exclude(action="reordered").first()
+    if last is None:
+        raise NotFound("There is nothing to take back.")
+    restored = kind.parse(last.old) if last.old is not None else None
+    return _change(kind, name, lambda old: restored, by=by, revision=None, action="restored")
+
+
+def changes(kind: Kind[D] | None = None, name: str | None = None, *, limit: int = 100) -> list[Change]:
+    """Return recorded changes, the newest first."""
+    found = Change.objects.all()
+    if kind is not None:
+        found = found.filter(kind=kind.name)
+    if name is not None:
+        found = found.filter(name=name)
+    return list(found[:limit])
+
+
+def forget(kind: Kind[D] | None = None) -> None:
+    """Drop what is held in memory, of one kind or of all."""
+    with _lock:
+        if kind is None:
+            _cached.clear()
+        else:
+            _cached.pop(kind.name, None)
+
+
+def _read(kind: Kind[D]) -> list[Item[D]]:
+    rows = Entry.objects.filter(kind=kind.name)
+    found = [Item(kind.definition.model_validate(r.data), r.revision, r.updated_at, r.updated_by) for r in rows]
+    if found or Change.objects.filter(kind=kind.name).exists():
+        return found
+    return [Item(value, 0) for value in kind.defaults()]
+
+
+def _rows(kind: Kind[D], by: str) -> dict[str, Entry]:
+    """Return the rows by name, locked; the first change of a kind makes its defaults rows."""
+    rows = list(Entry.objects.select_for_update().filter(kind=kind.name))
+    if not rows and not Change.objects.filter(kind=kind.name).exists():
+        defaults = kind.defaults()
+        rows = Entry.objects.bulk_create(
+            Entry(kind=kind.name, name=value.name, position=n, data=kind.stored(value), revision=0)
+            for n, value in enumerate(defaults)
+        )
+    return {row.name: row for row in rows}
+
+
+def _change(
+    kind: Kind[D],
+    name: str,
+    become: Callable[[D | None], D | None],
+    *,
+    by: str,
+    revision: int | None,
+    action: str | None = None,
+) -> Item[D]:
+    with transaction.atomic():
+        rows = _rows(kind, by)
+        row = rows.get(name)
+        old = row.data if row else None
+        value = become(kind.definition.model_validate(old) if old is not None else None)
+        new = kind.stored(value) if value is not None else None
+        if revision is not None and revision != (row.revision if row else 0):
+            raise _conflict(kind, name, row, new)
+        if row and new == old:
+            return Item(kind.definition.model_validate(old), row.revision, row.updated_at, row.updated_by)
+        standing = {key: entry.data for key, entry in rows.items()} | ({name: new} if new is not None else {})
+        if new is None:
+            standing.pop(name, None)
+        _checked(kind, list(standing.values()))
+        number = (row.revision if row else 0) + 1
+        now = timezone.now()
+        if value is None or new is None:
+            Entry.objects.filter(kind=kind.name, name=name).delete()
+        else:
+            position = row.position if row else max((r.position for r in rows.values()), default=-1) + 1
+            Entry.objects.update_or_create(
+                kind=kind.name,
+                name=name,
+                defaults={"data": new, "revision": number, "position": position, "updated_at": now, "updated_by": by},
+            )
+        done = action or ("removed" if new is None else "changed" if old is not None else "created")
+        Change.objects.create(kind=kind.name, name=name, action=done, revision=number, old=old, new=new, at=now, by=by)
+    forget(kind)
+    return Item(value, number, now, by)  # type: ignore[arg-type]  # None only for a removal, whose caller drops it
+
+
+def _checked(kind: Kind[D], data: Sequence[Any]) -> None:
+    if faults := kind.check([kind.definition.model_validate(item) for item in data]):
+        raise ValidationFailed.of(faults)
+
+
+def _conflict(kind: Kind[D], name: str, row: Entry | None, new: Json | None) -> VersionConflict:
+    if row is None:
+        return VersionConflict(f"Somebody removed '{name}' meanwhile; save it under a new name or start again.")
+    theirs = row.data
+    details = [
+        Detail(
+            field,
+            f"{row.updated_by} changed it meanwhile",
+            {
+                "yours": (new or {}).get(field),
+                "theirs": theirs.get(field),
+                "user": row.updated_by,
+                "time": row.updated_at.isoformat(),
+            },
+        )
+        for field in sorted(theirs | (new or {}))
+        if (new or {}).get(field) != theirs.get(field)
+    ]
+    return VersionConflict(
+        f"{row.updated_by or 'Somebody'} changed '{name}' meanwhile; nothing of yours was saved, and nothing is lost.",
+        details,
+    )
