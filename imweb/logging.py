@@ -76,6 +76,8 @@ class RequestIdMiddleware:
         request_id = sent if _SAFE_ID.fullmatch(sent) else uuid.uuid4().hex
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        # Error pages and answers name it, so that whoever asks for help can.
+        request.request_id = request_id  # type: ignore[attr-defined]
         started = time.perf_counter()
         from imweb.opensearch import timing
 

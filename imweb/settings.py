@@ -35,17 +35,17 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "csp",
-    "ninja",
 ]
 
 MIDDLEWARE = [
     "imweb.logging.RequestIdMiddleware",
+    # Before the others: what they refuse leaves it as JSON.
+    "imweb.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "imweb.api.middleware.ApiMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -205,6 +205,7 @@ STORAGES: dict[str, Any] = {
 WHITENOISE_MAX_AGE = 60
 
 LOGGING_CONFIG = "imweb.logging.configure"
-LOGGING: dict[str, Any] = {}
+# Django calls the function above only with settings that are not empty.
+LOGGING: dict[str, Any] = {"version": 1}
 IM_LOG_LEVEL = env.str("IM_LOG_LEVEL", default="INFO")
 IM_LOG_FORMAT = env.str("IM_LOG_FORMAT", default="json")

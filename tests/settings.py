@@ -18,6 +18,9 @@ from imweb.opensearch.node import free_port
 # mypy reads these settings too, and needs no folder of its own.
 _folder = Path(tempfile.mkdtemp(prefix="imtest-") if "PYTEST_VERSION" in os.environ else "var").absolute()
 _owner = os.getpid() if "PYTEST_VERSION" in os.environ else 0
+if _owner:
+    # WhiteNoise warns when there are no collected files; these pages take theirs from `static/` itself.
+    (_folder / "static").mkdir()
 
 
 @atexit.register

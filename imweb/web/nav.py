@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.urls import NoReverseMatch, reverse
-from django.utils.functional import _StrPromise
 from django.utils.translation import gettext_lazy as _
 
 from imweb.accounts import permissions as may
 from imweb.accounts.models import User
+
+if TYPE_CHECKING:
+    # Only the stubs have the name.
+    from django.utils.functional import _StrPromise
 
 
 @dataclass(frozen=True, slots=True)
