@@ -234,7 +234,7 @@ def parse_field_listing(parameters: Mapping[str, Sequence[str]], *, registry: Re
                 converted = [_typed(found, value, name, faults, zone) for value in values]
                 filters.append(FieldFilter(found, "is", tuple(v for v in converted if v is not None)))
     if isinstance(scalars.get("sort"), str):
-        scalars["sort"] = _sort_text(str(scalars["sort"]), faults)
+        scalars["sort"] = sort_entries(str(scalars["sort"]), faults)
     scalars = {"size": str(DEFAULT_FIELD_SIZE), "start_time": None, "end_time": None, **scalars}
     params = validated(ListingParams, scalars, faults, lenient=True)
     base = _filters(params, registry, zone, faults)
@@ -469,12 +469,13 @@ def _sort(entries: Sequence[Mapping[str, Any]] | None, registry: Registry, fault
 def parse_sort(text: str, registry: Registry) -> Sort:
     """Return the order written as `severity:desc`; raises `ValidationFailed`."""
     faults: list[Detail] = []
-    sort = _sort(_sort_text(text, faults), registry, faults)
+    sort = _sort(sort_entries(text, faults), registry, faults)
     _raise(faults)
     return sort
 
 
-def _sort_text(text: str, faults: list[Detail]) -> list[dict[str, Any]] | None:
+def sort_entries(text: str, faults: list[Detail]) -> list[dict[str, Any]] | None:
+    """Return the order written as `severity:desc` or as JSON in the form that a body has; adds what is wrong."""
     if text.lstrip().startswith(("[", "{")):
         try:
             value = json.loads(text)

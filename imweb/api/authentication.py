@@ -1,0 +1,104 @@
+"""Who calls: the browser's session, guarded against forgery, or the bearer of a token."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
+
+from imweb.accounts.actor import Actor, actor_of
+from imweb.accounts.models import ApiToken, User
+from imweb.errors import AuthenticationRequired, PermissionDenied
+
+if TYPE_CHECKING:
+    from django.http import HttpResponse
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Writing "used just now" at every call would make every read a write.
+USED_EVERY = timedelta(minutes=1)
+log = structlog.get_logger(__name__)
+
+
+def actor_for(request: HttpRequest) -> Actor:
+    """Return who calls; a token goes before a session. Raises `AuthenticationRequired`."""
+    scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return _bearer(request, secret.strip())
+    user = request.user
+    if not isinstance(user, User) or not user.is_authenticated or not user.is_active:
+        raise _required("Sign in, or send the header Authorization: Bearer <token>.")
+    return actor_of(user, default_zone=settings.TIME_ZONE)
+
+
+def by_token(request: HttpRequest) -> bool:
+    """Return whether the call brings a token, which no other site can make a browser send."""
+    return bool(request.META.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer ")
+
+
+def check_forgery(request: HttpRequest) -> None:
+    """Refuse an unsafe call by session that does not prove to come from our own pages (`PermissionDenied`)."""
+    if request.method in SAFE_METHODS or by_token(request):
+        return
+    check = _ForgeryCheck(_nothing)
+    check.process_request(request)
+    # Django's type stubs know only what the real middleware returns.
+    reason: Any = check.process_view(request, _nothing, (), {})
+    if reason:
+        raise PermissionDenied(
+            "A call with the browser's session must carry the page's CSRF token in the header X-CSRFToken "
+            f"({str(reason).rstrip('.')}). Scripts use a token instead: Authorization: Bearer <token>."
+        )
+
+
+class _ForgeryCheck(CsrfViewMiddleware):
+    """Django's own check, which says why instead of answering with a page."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason
+
+
+def _nothing(request: HttpRequest) -> HttpResponse:
+    raise AssertionError("never called: the check only looks at the request")
+
+
+def _bearer(request: HttpRequest, secret: str) -> Actor:
+    # A token is ours only if it has this form; anything else need not be looked for.
+    if not secret.startswith(ApiToken.PREFIX) or len(secret) > 200 or not secret.isascii():
+        raise _required("This is no token of this server; an API token begins with im_.")
+    token = (
+        ApiToken.objects.select_related("user")
+        .prefetch_related("user__roles")
+        .filter(digest=ApiToken.digest_of(secret))
+        .first()
+    )
+    if token is None:
+        raise _required("This token is unknown; it may have been deleted.")
+    if not token.is_valid:
+        raise _required("This token was revoked." if token.revoked_at else "This token has expired; make a new one.")
+    if not token.user.is_active:
+        raise _required("The user of this token is not active any more.")
+    _note_use(token)
+    # The log line names the user, whichever way he came.
+    request.user = request._cached_user = token.user  # type: ignore[attr-defined]
+    return actor_of(token.user, token.granted, default_zone=settings.TIME_ZONE)
+
+
+def _note_use(token: ApiToken) -> None:
+    now = timezone.now()
+    if token.last_used_at is not None and now - token.last_used_at < USED_EVERY:
+        return
+    try:
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    except DatabaseError as error:
+        # A database that cannot be written to just now is no reason to refuse a search.
+        log.warning("token_use_not_noted", token=token.pk, error=str(error))
+
+
+def _required(reason: str) -> AuthenticationRequired:
+    return AuthenticationRequired(reason, headers={"WWW-Authenticate": 'Bearer realm="incident-manager"'})

@@ -1,0 +1,226 @@
+"""Lists: incidents and aggregation results by filters, incidents by their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imweb.accounts import permissions
+from imweb.api import schemas
+from imweb.api.operations import Call, Operation
+from imweb.api.parameters import merged, refuse
+from imweb.errors import Detail, ValidationFailed
+from imweb.incidents import services
+from imweb.incidents.params import (
+    LISTING_NAMES,
+    ListingParams,
+    ListQuery,
+    StatisticsParams,
+    StatisticsQuery,
+    parse_field_listing,
+    parse_listing,
+    parse_statistics,
+)
+from imweb.incidents.registry import registry
+
+Json = dict[str, Any]
+
+
+def _list(call: Call) -> Json:
+    return services.list_documents(call.actor, listing_query(call)).as_json()
+
+
+def _statistics(call: Call) -> Json:
+    return services.severity_statistics(call.actor, statistics_query(call)).as_json()
+
+
+def _incidents(call: Call) -> Json:
+    return services.list_documents(call.actor, field_query(call)).as_json()
+
+
+def listing_query(call: Call) -> ListQuery:
+    """Return the page asked for; raises `ValidationFailed` with every fault of body and query string."""
+    faults: list[Detail] = []
+    raw = merged(ListingParams, call.query, call.body, faults)
+    try:
+        query = parse_listing(raw, registry=registry(), zone=call.actor.time_zone)
+    except ValidationFailed as error:
+        refuse(faults, error)
+        raise
+    refuse(faults)
+    return query
+
+
+def statistics_query(call: Call) -> StatisticsQuery:
+    """Return the statistics asked for; raises `ValidationFailed` with every fault of body and query string."""
+    faults: list[Detail] = []
+    raw = merged(StatisticsEverything, call.query, call.body, faults)
+    try:
+        query = parse_statistics(raw, registry=registry(), zone=call.actor.time_zone)
+    except ValidationFailed as error:
+        refuse(faults, error)
+        raise
+    refuse(faults)
+    return query
+
+
+def field_query(call: Call) -> ListQuery:
+    """Return the page that field filters ask for; a body may hold them as well as the query string."""
+    faults: list[Detail] = []
+    texts = {name: list(values) for name, values in call.query.items()}
+    for name, value in call.body.items():
+        given = _texts(name, value, faults)
+        if name in LISTING_NAMES and texts.get(name, given) != given:
+            faults.append(Detail(name, "given in the body and in the query string with different values"))
+        elif name in LISTING_NAMES:
+            texts[name] = given
+        else:
+            texts[name] = [*texts.get(name, ()), *given]
+    try:
+        query = parse_field_listing(_filled(texts), registry=registry(), zone=call.actor.time_zone)
+    except ValidationFailed as error:
+        refuse(faults, error)
+        raise
+    refuse(faults)
+    return query
+
+
+def _filled(texts: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    return {name: values for name, values in texts.items() if values}
+
+
+def _texts(name: str, value: Any, faults: list[Detail]) -> list[str]:
+    found = []
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, bool):
+            found.append("true" if item else "false")
+        elif isinstance(item, str | int | float):
+            found.append(str(item))
+        else:
+            faults.append(Detail(name, "a text, a number, true or false, or a list of them"))
+    return found
+
+
+class StatisticsEverything(ListingParams, StatisticsParams):
+    """The parameters of `stats/severity`: the filters, and those of the list, which change nothing here."""
+
+
+_EXAMPLE = {
+    "from": 0,
+    "size": 25,
+    "search_query": '{"match_all":{}}',
+    "additional_fields": [],
+    "start_time": "now-1d",
+    "end_time": "now",
+    "with_total_docs": True,
+    "is_show_aggs": True,
+}
+_DOCUMENT = {
+    "_meta": {
+        "id": "i59eb2be0-1841-11ef-9ffd-ad0f43d0acc5",
+        "type": "incident",
+        "index": "im-incidents-000001",
+        "rev": 7,
+        "created_at": "2026-11-23T08:14:03.120Z",
+        "updated_at": "2026-11-23T09:02:11.004Z",
+        "updated_by": "anna",
+    },
+    "@timestamp": "2026-11-23T08:14:03.120Z",
+    "title": "Suspicious encoded PowerShell command line",
+    "severity": "high",
+    "status": "in_progress",
+    "workflow_id": "default",
+    "reviewer": "anna",
+}
+_PAGE = {"docs": [_DOCUMENT], "total_docs": 158, "pit": None, "next": "WzEsIkB0…", "took": 4}
+_LIST_TEXT = (
+    "Newest first unless `sort` says otherwise. Without `pit` the answer is as of now; with it every page sees the "
+    "same documents. `next` of one answer is the `search_after` of the following one; `from` reaches any depth."
+)
+
+OPERATIONS = [
+    Operation(
+        method="GET",
+        path="incidents_full_types",
+        id="listIncidentsAndAggregationResults",
+        tag="Lists",
+        permission=permissions.VIEW,
+        run=_list,
+        summary="List incidents and aggregation results",
+        description=_LIST_TEXT,
+        parameters=ListingParams,
+        answers={200: schemas.Page},
+        errors=[404, 410, 429],
+        examples={"seed": _EXAMPLE},
+        example_answer=_PAGE,
+    ),
+    Operation(
+        method="POST",
+        path="incidents_full_types",
+        id="searchIncidentsAndAggregationResults",
+        tag="Lists",
+        permission=permissions.VIEW,
+        run=_list,
+        summary="The same, for clients that send no body with GET",
+        description=_LIST_TEXT,
+        parameters=ListingParams,
+        answers={200: schemas.Page},
+        errors=[404, 410, 429],
+        examples={"seed": _EXAMPLE, "severity": {"sort": [{"severity": "desc"}], "query_string": "status:new"}},
+        example_answer=_PAGE,
+    ),
+    Operation(
+        method="POST",
+        path="incidents_full_types/stats/severity",
+        id="severityStatistics",
+        tag="Lists",
+        permission=permissions.VIEW,
+        run=_statistics,
+        summary="Count by severity, and over time",
+        description=(
+            "Takes the filters of the list. The counts add up to `total_docs`, and that to the list's own total for "
+            "the same point in time and filters. `interval` adds a histogram."
+        ),
+        parameters=StatisticsEverything,
+        answers={200: schemas.Statistics},
+        errors=[404, 410, 429],
+        examples={
+            "seed": {name: _EXAMPLE[name] for name in _EXAMPLE if name not in ("from", "size", "with_total_docs")},
+            "histogram": {"start_time": "now-7d/d", "interval": "1h"},
+        },
+        example_answer={
+            "total_docs": 12,
+            "severity": [
+                {
+                    "key": "critical",
+                    "label": "Critical",
+                    "color": "#bd271e",
+                    "count": 12,
+                    "incidents": 10,
+                    "aggregations": 2,
+                }
+            ],
+            "interval": "1h",
+            "histogram": [{"time": "2026-11-23T08:00:00.000Z", "counts": {"critical": 12}}],
+            "took": 3,
+        },
+    ),
+    Operation(
+        method="GET",
+        path="incidents",
+        id="listIncidents",
+        tag="Lists",
+        permission=permissions.VIEW,
+        run=_incidents,
+        summary="List incidents by their fields",
+        description=(
+            "Every parameter that is not listed here filters a field: `?test_field=5`; a repeated one means any of "
+            "its values. No time limit unless `start_time` or `end_time` is given."
+        ),
+        parameters=schemas.FieldListing,
+        open_query="Any field of an incident, by its whole value.",
+        answers={200: schemas.Page},
+        errors=[404, 410, 429],
+        example_answer=_PAGE,
+    ),
+]

@@ -1,0 +1,156 @@
+"""The shapes of answers and bodies, for the document at /_im/openapi.json and for the tests that hold answers to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Json = dict[str, Any]
+Instant = Annotated[str, Field(description="ISO 8601", examples=["2026-11-23T08:14:03.120Z"])]
+
+
+class Fault(BaseModel):
+    """One fault of a request."""
+
+    model_config = ConfigDict(extra="allow")
+
+    field: str = Field(description="Where it is, for example `additional_fields[0].value`; empty for the whole.")
+    reason: str = Field(description="What to change there.")
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    type: str
+    reason: str = Field(description="Tells a person what to change.")
+    details: list[Fault]
+
+
+class Error(BaseModel):
+    """Every refusal has this shape, which is OpenSearch's."""
+
+    error: ErrorBody
+    status: int
+
+
+class Meta(BaseModel):
+    """What is known about a document beside its fields."""
+
+    id: str
+    type: Literal["incident", "aggregation"]
+    index: str
+    rev: int = Field(ge=0, description="Grows by one with each change, and survives a reindex.")
+    created_at: Instant | None
+    updated_at: Instant | None
+    updated_by: str | None
+
+
+class Document(BaseModel):
+    """An incident or an aggregation result: its fields, and `_meta`."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    meta: Meta = Field(alias="_meta")
+    timestamp: Instant | None = Field(None, alias="@timestamp")
+
+
+class PointInTime(BaseModel):
+    """A lease on a point in time."""
+
+    id: str
+    pit_id: str = Field(description="The same as `id`.")
+    creation_time: int = Field(description="Epoch milliseconds; relative times are fixed to it.")
+    keep_alive: str = Field(description="From its last use, for example `5m`.")
+    is_show_aggs: bool
+
+
+class Released(BaseModel):
+    """What became of a lease."""
+
+    id: str
+    released: bool = Field(description="Whether it was still alive.")
+
+
+class Page(BaseModel):
+    """One page of a list."""
+
+    docs: list[Document]
+    total_docs: int | None = Field(None, ge=0, description="Exact; only with `with_total_docs`.")
+    pit: str | None
+    next: str | None = Field(description="Send it as `search_after` for the following page; null at the end.")
+    took: int = Field(description="Milliseconds.")
+
+
+class SeverityCount(BaseModel):
+    """How many documents have a severity."""
+
+    key: str
+    label: str
+    color: str
+    count: int
+    incidents: int
+    aggregations: int
+
+
+class Bar(BaseModel):
+    """One bar of the histogram."""
+
+    time: Instant
+    counts: dict[str, int]
+
+
+class Statistics(BaseModel):
+    """Counts by severity."""
+
+    total_docs: int
+    severity: list[SeverityCount]
+    interval: str | None = None
+    histogram: list[Bar] | None = None
+    took: int
+
+
+class FieldListing(BaseModel):
+    """The parameters of `GET /_im/incidents` that are no field filters."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    start_time: str | int | None = None
+    end_time: str | int | None = None
+    time_zone: str | None = None
+    pit: str | None = None
+    from_: int = Field(0, alias="from", ge=0, le=2**53)
+    size: int = Field(1_000, ge=0, le=10_000)
+    sort: str | None = Field(None, description="For example `severity:desc`.")
+    search_after: str | None = None
+    next: str | None = None
+    with_total_docs: bool = False
+
+
+class Tactic(BaseModel):
+    """An ATT&CK tactic."""
+
+    id: str
+    shortname: str
+    name: str
+    url: str
+
+
+class Technique(BaseModel):
+    """An ATT&CK technique or sub-technique."""
+
+    id: str
+    name: str
+    url: str
+    tactics: list[str]
+    parent: str | None
+
+
+class Mitre(BaseModel):
+    """What an incident's ATT&CK ids stand for."""
+
+    incident_id: str
+    attack_version: str
+    tactics: list[Tactic]
+    techniques: list[Technique]
+    unknown: list[str]
