@@ -43,7 +43,7 @@ class SeverityDefinition(Definition):
     rank: Annotated[int, Field(ge=0, le=1_000)]
     color: str
     color_dark: str
-    short: str = Field("", max_length=12)
+    short: str = Field(default="", max_length=12)
     default: bool = False
 
     @field_validator("color", "color_dark")

@@ -221,6 +221,18 @@ class Gateway:
             except client_errors.NotFoundError:
                 return []
 
+    def global_checkpoints(self, index: str) -> dict[int, int]:
+        """Return, by shard, the sequence number up to which every copy has every operation; -1 for an empty shard."""
+        with _translated():
+            answer = client.reading().indices.stats(index=index, metric="docs", params={"level": "shards"})
+        found: dict[int, int] = {}
+        for stats in answer["indices"].values():
+            for number, copies in stats["shards"].items():
+                for copy in copies:
+                    if copy["routing"]["primary"]:
+                        found[int(number)] = int(copy["seq_no"]["global_checkpoint"])
+        return found
+
     def create_index(self, index: str, body: Json) -> None:
         """Create an index; one that exists already is left as it is."""
         with _translated():

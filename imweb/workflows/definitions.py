@@ -45,7 +45,7 @@ class TransitionDefinition(BaseModel):
 
     source: str
     target: str
-    name: str = Field("", max_length=60)
+    name: str = Field(default="", max_length=60)
     permission: str = permissions.TRANSITION
     required: tuple[str, ...] = ()
 
@@ -71,10 +71,10 @@ class WorkflowDefinition(Definition):
     title: str = Field(min_length=1, max_length=60)
     initial: str
     statuses: tuple[StatusDefinition, ...] = Field(max_length=50)
-    transitions: tuple[TransitionDefinition, ...] = Field((), max_length=500)
+    transitions: tuple[TransitionDefinition, ...] = Field(default=(), max_length=500)
     default: bool = False
-    incident_types: tuple[str, ...] = Field((), max_length=200)
-    rules: tuple[str, ...] = Field((), max_length=1_000)
+    incident_types: tuple[str, ...] = Field(default=(), max_length=200)
+    rules: tuple[str, ...] = Field(default=(), max_length=1_000)
 
     @property
     def workflow(self) -> Workflow:
