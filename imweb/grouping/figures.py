@@ -1,0 +1,188 @@
+"""What a group says about its incidents, worked out from them anew: never incremented, so that a repeat is harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from imweb.grouping.rules import Function, GroupingRule
+from imweb.incidents.documents import iso
+from imweb.incidents.fields import ENTITIES, FieldDef, Kind, Registry
+from imweb.opensearch import gateway, schema
+
+Json = dict[str, Any]
+MEMBERS = "incident_aggregation_result_id"
+# The union of what its incidents carry is bounded, so that a group of a million is no larger than one of fifty.
+MOST_VALUES = 50
+UNION = ("rule.id", "rule.name", "source", "mitre", *(f"entities.{entity}" for entity in ENTITIES))
+# OpenSearch allows 65,535 buckets an answer; a group takes at most len(UNION) × MOST_VALUES of them.
+AT_ONCE = 25
+_PAGE = 10_000
+
+
+@dataclass(slots=True)
+class Figures:
+    """One group's figures; times in ISO 8601, `severities` counts by level."""
+
+    count: int
+    first_seen: str = ""
+    last_seen: str = ""
+    severities: dict[str, int] = field(default_factory=dict)
+    union: dict[str, list[Any]] = field(default_factory=dict)
+    functions: dict[str, Any] = field(default_factory=dict)
+    additional: dict[str, list[Any]] = field(default_factory=dict)
+
+    def fields(self) -> Json:
+        """Return the figures as fields of the aggregation result."""
+        body: Json = {
+            "@timestamp": self.last_seen,
+            "first_seen": self.first_seen,
+            "incidents_count": self.count,
+            "function_fields": self.functions,
+        }
+        for path, values in self.union.items():
+            if values:
+                _put(body, path, values[0] if len(values) == 1 else values)
+        return body
+
+
+def figures(rule: GroupingRule, ids: Sequence[str], registry: Registry) -> dict[str, Figures]:
+    """Return the figures of groups from what is searchable now; a group without incidents has a count of 0."""
+    found: dict[str, Figures] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        found |= _some(rule, ids[start : start + AT_ONCE], registry)
+    return found
+
+
+def _some(rule: GroupingRule, ids: Sequence[str], registry: Registry) -> dict[str, Figures]:
+    wanted = list(ids)
+    query = {"bool": {"filter": [{"terms": {MEMBERS: wanted}}], "must_not": [{"term": {"deleted": True}}]}}
+    aggs = {
+        "groups": {"terms": {"field": MEMBERS, "include": wanted, "size": len(wanted)}, "aggs": _subs(rule, registry)}
+    }
+    answer = gateway().search(
+        {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}, index=schema.incidents_alias()
+    )
+    found = {one: Figures(0) for one in wanted}
+    for bucket in answer["aggregations"]["groups"]["buckets"]:
+        found[bucket["key"]] = _read(rule, bucket)
+    for function in rule.functions:
+        if function.function == "distinct":
+            for one, number in _distinct(query, wanted, registry, function).items():
+                found[one].functions[function.name] = number
+    return found
+
+
+def _subs(rule: GroupingRule, registry: Registry) -> Json:
+    subs: Json = {
+        "low": {"min": {"field": "@timestamp"}},
+        "high": {"max": {"field": "@timestamp"}},
+        "severity": {"terms": {"field": "severity", "size": 100}},
+    }
+    for path in dict.fromkeys((*UNION, *rule.additional)):
+        known = registry.get(path)
+        if known is not None:
+            subs[f"u:{path}"] = {"terms": {"field": known.exact, "size": MOST_VALUES}}
+    for function in rule.functions:
+        known = registry.get(function.field)
+        if known is None:
+            continue
+        name = f"f:{function.name}"
+        match function.function:
+            case "count":
+                subs[name] = {"filter": {"exists": {"field": known.name}}}
+            case "min" | "max" | "sum":
+                subs[name] = {function.function: {"field": known.exact}}
+            case "first" | "last":
+                order = "asc" if function.function == "first" else "desc"
+                hits = {"size": 1, "_source": [known.name], "sort": [{"@timestamp": order}, {"key": "asc"}]}
+                subs[name] = {"filter": {"exists": {"field": known.name}}, "aggs": {"hit": {"top_hits": hits}}}
+    return subs
+
+
+def _read(rule: GroupingRule, bucket: Mapping[str, Any]) -> Figures:
+    def values(path: str) -> list[Any]:
+        part = bucket.get(f"u:{path}")
+        return [item.get("key_as_string", item["key"]) for item in part["buckets"]] if part else []
+
+    functions: Json = {}
+    for function in rule.functions:
+        part = bucket.get(f"f:{function.name}")
+        if part is None:
+            functions[function.name] = 0 if function.function == "distinct" else None
+        elif function.function == "count":
+            functions[function.name] = part["doc_count"]
+        elif function.function in ("first", "last"):
+            hits = part["hit"]["hits"]["hits"]
+            functions[function.name] = _at(hits[0]["_source"], function.field) if hits else None
+        else:
+            functions[function.name] = part.get("value_as_string", part["value"])
+    return Figures(
+        count=int(bucket["doc_count"]),
+        first_seen=iso(int(bucket["low"]["value"])),
+        last_seen=iso(int(bucket["high"]["value"])),
+        severities={str(item["key"]): int(item["doc_count"]) for item in bucket["severity"]["buckets"]},
+        union={path: values(path) for path in UNION},
+        functions=functions,
+        additional={path: values(path) for path in rule.additional},
+    )
+
+
+def _distinct(query: Json, wanted: Sequence[str], registry: Registry, function: Function) -> dict[str, int]:
+    """Count different values exactly: `cardinality` would only estimate them."""
+    known = registry.get(function.field)
+    counts = dict.fromkeys(wanted, 0)
+    if known is None:
+        return counts
+    sources = [{"group": {"terms": {"field": MEMBERS}}}, {"value": {"terms": {"field": known.exact}}}]
+    composite: Json = {"size": _PAGE, "sources": sources}
+    while True:
+        body = {"size": 0, "track_total_hits": False, "query": query, "aggs": {"pairs": {"composite": composite}}}
+        pairs = gateway().search(body, index=schema.incidents_alias())["aggregations"]["pairs"]
+        for bucket in pairs["buckets"]:
+            # An incident of several groups yields pairs of the others too.
+            if bucket["key"]["group"] in counts:
+                counts[bucket["key"]["group"]] += 1
+        if len(pairs["buckets"]) < _PAGE:
+            return counts
+        composite["after"] = pairs["after_key"]
+
+
+def unusable(rule: GroupingRule, registry: Registry) -> list[tuple[str, str]]:
+    """Return (field, reason) for each field of a rule that is unknown, or of no use where it stands."""
+    found = []
+    for path in rule.comparison:
+        found += _fault(registry, "comparison", path, {Kind.KEYWORD, Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT})
+    for path in rule.additional:
+        found += _fault(registry, "additional", path, {Kind.KEYWORD, Kind.NUMBER, Kind.BOOLEAN})
+    for function in rule.functions:
+        kinds = {Kind.NUMBER, Kind.DATE} if function.function in ("min", "max") else set(Kind)
+        kinds = {Kind.NUMBER} if function.function == "sum" else kinds
+        found += _fault(registry, f"functions.{function.name}", function.field, kinds)
+    return found
+
+
+def _fault(registry: Registry, where: str, path: str, kinds: set[Kind]) -> list[tuple[str, str]]:
+    known: FieldDef | None = registry.get(path)
+    if known is None:
+        near = registry.nearest(path)
+        return [(where, f"there is no field '{path}'" + (f"; did you mean '{near}'?" if near else ""))]
+    if known.kind not in kinds:
+        return [(where, f"'{path}' holds {known.kind} values, which cannot be used here")]
+    return []
+
+
+def _put(body: Json, path: str, value: Any) -> None:
+    head, _, rest = path.partition(".")
+    if rest:
+        _put(body.setdefault(head, {}), rest, value)
+    else:
+        body[head] = value
+
+
+def _at(source: Mapping[str, Any], path: str) -> Any:
+    found: Any = source
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

@@ -1,0 +1,98 @@
+"""Grouping rules: what may be saved, what incidents have in common, and the ids that follow from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from imweb.errors import ValidationFailed
+from imweb.grouping.figures import unusable
+from imweb.grouping.keys import fill, key_of, result_id, span_of, tokens_of
+from imweb.grouping.rules import RULES, GroupingRule
+from imweb.incidents.fields import Registry
+
+HOUR = 3_600_000
+
+
+def rule(**changes: Any) -> GroupingRule:
+    return RULES.parse({"name": "same-host", "title": "Same host", "comparison": ["entities.host"]} | changes)
+
+
+def test_a_key_is_the_set_of_values_whatever_their_order() -> None:
+    one = key_of(["entities.host", "rule.id"], {"entities": {"host": ["b", "a", "b"]}, "rule": {"id": "r"}})
+    other = key_of(["entities.host", "rule.id"], {"entities": {"host": ["a", "b"]}, "rule": {"id": ["r"]}})
+    assert one == other == (("a", "b"), ("r",))
+
+
+@pytest.mark.parametrize("source", [{}, {"entities": None}, {"entities": {"host": []}}, {"entities": {"host": ""}}])
+def test_an_incident_without_the_field_has_no_key(source: dict[str, Any]) -> None:
+    assert key_of(["entities.host"], source) is None
+
+
+def test_a_text_and_a_number_that_look_alike_are_different() -> None:
+    assert result_id("r", key_of(["n"], {"n": 1}) or (), None, 0) != result_id(
+        "r", key_of(["n"], {"n": "1"}) or (), None, 0
+    )
+
+
+def test_fixed_spans_are_aligned_to_the_clock() -> None:
+    fixed = rule(window={"kind": "fixed", "minutes": 60})
+    assert span_of(fixed, 5 * HOUR + 1) == span_of(fixed, 6 * HOUR - 1) == 5 * HOUR
+    assert span_of(fixed, 6 * HOUR) == 6 * HOUR
+    assert span_of(rule(), 6 * HOUR) is None
+
+
+def test_an_id_says_rule_key_span_and_generation() -> None:
+    ids = {
+        result_id(*parts)
+        for parts in (
+            ("a", (("h",),), None, 0),
+            ("b", (("h",),), None, 0),
+            ("a", (("h",),), 0, 0),
+            ("a", (("h",),), None, 1),
+        )
+    }
+    assert len(ids) == 4
+    assert result_id("a", (("h",),), None, 0) in ids
+
+
+def test_tokens_are_filled_in() -> None:
+    one = rule(
+        functions=[{"name": "users", "function": "distinct", "field": "entities.user"}],
+        group_title="{incidents_count} on {comparison.host} by {function.users} users ({rule.name})",
+    )
+    tokens = tokens_of(one, (("a", "b", "c", "d"),), {"users": 3.0}, count=7, first_seen="x", last_seen="y")
+    assert fill(one.group_title, tokens, 300) == "7 on a, b, c, … by 3 users (Same host)"
+    assert fill("{first_seen}" * 10, tokens, 5) == "xxxx…"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"group_title": "{comparison.user}"}, "{comparison.user} is unknown"),
+        ({"group_description": "{secret}"}, "{secret} is unknown"),
+        ({"comparison": ["entities.host", "entities.host"]}, "names a field twice"),
+        ({"comparison": []}, "at least 1 item"),
+        ({"minimum": 0}, "greater than or equal to 1"),
+        ({"window": {"kind": "sliding", "minutes": 5}}, "'fixed' or 'open'"),
+        ({"functions": [{"name": "n", "function": "median", "field": "x"}]}, "'count'"),
+        ({"name": "Same Host"}, "pattern"),
+    ],
+)
+def test_a_rule_names_its_fault(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationFailed, match=None) as caught:
+        rule(**changes)
+    assert reason in str(caught.value.reason)
+
+
+def test_fields_that_do_not_exist_or_do_not_fit_are_named() -> None:
+    one = rule(
+        comparison=["entities.hots"],
+        functions=[{"name": "total", "function": "sum", "field": "title"}],
+        additional=["description"],
+    )
+    faults = dict(unusable(one, Registry.build()))
+    assert "did you mean 'entities.host'" in faults["comparison"]
+    assert "holds text values" in faults["functions.total"]
+    assert "holds text values" in faults["additional"]
