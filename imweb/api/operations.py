@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from pydantic import BaseModel
@@ -77,8 +78,10 @@ class Operation:
     description: str = ""
     parameters: type[BaseModel] = NoParameters
     body: type[BaseModel] | None = None
-    open_query: str = ""
-    lines: bool = False
+    open_query: str = ""  # what further parameters of the address mean; empty: there are none
+    query_only: bool = False  # the parameters stand in the address, the body is something else
+    lines: bool = False  # the body is NDJSON
+    page: bool = False  # a page for people, who are sent to sign in
     answers: Mapping[int, Any] = field(default_factory=dict)
     errors: Sequence[int] = ()
     examples: Mapping[str, Any] = field(default_factory=dict)
@@ -102,6 +105,8 @@ def endpoint(operations: Sequence[Operation]) -> Callable[..., HttpResponse]:
             if operation is None:
                 names = ", ".join(allowed)
                 raise MethodNotAllowed(f"This address answers to {names} only.", headers={"Allow": names})
+            if operation.page and not request.user.is_authenticated:
+                return _to_sign_in(request)
             return _answer(request, operation, ids)
         except ImError as error:
             return replies.failure(request, error)
@@ -135,3 +140,8 @@ def _answer(request: HttpRequest, operation: Operation, ids: dict[str, str]) -> 
             response[name] = value
         return response
     return replies.answer(request, found)
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    request.im_answered = True  # type: ignore[attr-defined]
+    return redirect_to_login(request.get_full_path())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from imweb.api import listing, points
+from imweb.api import docs, listing, points
 from imweb.api.operations import Operation
 
 OPERATIONS: list[Operation] = [
     *points.OPERATIONS,
     *listing.OPERATIONS,
+    *docs.OPERATIONS,
 ]
 
 

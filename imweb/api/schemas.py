@@ -10,6 +10,12 @@ Json = dict[str, Any]
 Instant = Annotated[str, Field(description="ISO 8601", examples=["2026-11-23T08:14:03.120Z"])]
 
 
+class Answer(BaseModel):
+    """A whole answer: nothing else stands in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class Fault(BaseModel):
     """One fault of a request."""
 
@@ -19,7 +25,7 @@ class Fault(BaseModel):
     reason: str = Field(description="What to change there.")
 
 
-class ErrorBody(BaseModel):
+class ErrorBody(Answer):
     """What went wrong."""
 
     type: str
@@ -27,14 +33,14 @@ class ErrorBody(BaseModel):
     details: list[Fault]
 
 
-class Error(BaseModel):
+class Error(Answer):
     """Every refusal has this shape, which is OpenSearch's."""
 
     error: ErrorBody
     status: int
 
 
-class Meta(BaseModel):
+class Meta(Answer):
     """What is known about a document beside its fields."""
 
     id: str
@@ -55,7 +61,7 @@ class Document(BaseModel):
     timestamp: Instant | None = Field(None, alias="@timestamp")
 
 
-class PointInTime(BaseModel):
+class PointInTime(Answer):
     """A lease on a point in time."""
 
     id: str
@@ -65,14 +71,14 @@ class PointInTime(BaseModel):
     is_show_aggs: bool
 
 
-class Released(BaseModel):
+class Released(Answer):
     """What became of a lease."""
 
     id: str
     released: bool = Field(description="Whether it was still alive.")
 
 
-class Page(BaseModel):
+class Page(Answer):
     """One page of a list."""
 
     docs: list[Document]
@@ -82,7 +88,7 @@ class Page(BaseModel):
     took: int = Field(description="Milliseconds.")
 
 
-class SeverityCount(BaseModel):
+class SeverityCount(Answer):
     """How many documents have a severity."""
 
     key: str
@@ -93,14 +99,14 @@ class SeverityCount(BaseModel):
     aggregations: int
 
 
-class Bar(BaseModel):
+class Bar(Answer):
     """One bar of the histogram."""
 
     time: Instant
     counts: dict[str, int]
 
 
-class Statistics(BaseModel):
+class Statistics(Answer):
     """Counts by severity."""
 
     total_docs: int
@@ -127,7 +133,7 @@ class FieldListing(BaseModel):
     with_total_docs: bool = False
 
 
-class Tactic(BaseModel):
+class Tactic(Answer):
     """An ATT&CK tactic."""
 
     id: str
@@ -136,7 +142,7 @@ class Tactic(BaseModel):
     url: str
 
 
-class Technique(BaseModel):
+class Technique(Answer):
     """An ATT&CK technique or sub-technique."""
 
     id: str
@@ -146,7 +152,7 @@ class Technique(BaseModel):
     parent: str | None
 
 
-class Mitre(BaseModel):
+class Mitre(Answer):
     """What an incident's ATT&CK ids stand for."""
 
     incident_id: str

@@ -22,6 +22,9 @@ DEFAULT_FIELD_SIZE = 1_000
 MAX_VALUE = 1_024
 MAX_VALUES = 1_000
 MAX_FROM = 2**53
+# As long as the longest that we give out ourselves: a lease over 64 shards; a place behind a value of 8,191 characters.
+MAX_TOKEN = 32_768
+MAX_CURSOR = 65_536
 M = TypeVar("M", bound=BaseModel)
 
 Instant = Annotated[str, Field(max_length=128)] | int
@@ -44,7 +47,7 @@ class FilterParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
-    pit: str | None = Field(None, max_length=8_192)
+    pit: str | None = Field(None, max_length=MAX_TOKEN)
     search_query: str | Json | None = None
     query_string: str | None = Field(None, max_length=20_000)
     additional_fields: list[AdditionalField] = Field(default_factory=list, max_length=100)
@@ -62,8 +65,8 @@ class ListingParams(FilterParams):
     size: int = Field(DEFAULT_SIZE, ge=0, le=MAX_SIZE)
     with_total_docs: bool = False
     sort: list[dict[str, SortDirection | dict[Literal["order"], SortDirection]]] | None = Field(None, max_length=2)
-    search_after: str | None = Field(None, max_length=8_192)
-    next: str | None = Field(None, max_length=8_192)
+    search_after: str | None = Field(None, max_length=MAX_CURSOR)
+    next: str | None = Field(None, max_length=MAX_CURSOR)
 
 
 class StatisticsParams(FilterParams):
