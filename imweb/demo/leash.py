@@ -1,4 +1,4 @@
-"""`python leash.py PARENT COMMAND…`: run COMMAND, and end it with all that it started when PARENT ends, however it ends.
+"""`python leash.py PARENT COMMAND…`: run COMMAND, and end it and all that it started when PARENT ends, however it ends.
 
 `python leash.py PARENT --become COMMAND…` is for a program that starts no others: this process becomes it.
 
@@ -47,7 +47,8 @@ def main(parent: int, command: list[str]) -> int:
     if os.getppid() != parent:
         return 1  # The parent ended before the kernel was told.
     if become:
-        os.execvp(command[1], command[1:])  # What the kernel was told outlives this.
+        # What the kernel was told outlives this; a shell would only stand between.
+        os.execvp(command[1], command[1:])  # noqa: S606
     _tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
     signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)

@@ -23,6 +23,8 @@ class Process:
     log: Path
     env: dict[str, str] = field(default_factory=dict)
     alone: bool = False
+    # What it says goes where this process's own output goes, instead of into the log.
+    show: bool = False
     process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> Process:
@@ -33,7 +35,7 @@ class Process:
             self.process = subprocess.Popen(
                 leash + self.command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=None if self.show else log,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 env=os.environ | self.env,

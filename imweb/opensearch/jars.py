@@ -47,7 +47,8 @@ class Jar:
     @property
     def line(self) -> str:
         """The jar's line in `jars.lock`."""
-        return f"{':'.join(filter(None, (self.group, self.artifact, self.version, self.classifier)))} {self.size} {self.sha256}"
+        coordinate = ":".join(filter(None, (self.group, self.artifact, self.version, self.classifier)))
+        return f"{coordinate} {self.size} {self.sha256}"
 
 
 def pinned() -> list[Jar]:
@@ -123,8 +124,9 @@ def _fetch(missing: list[Jar], folder: Path, progress: Progress | None, total: i
                 done += future.result().size
                 if progress:
                     progress(done, total)
-        except JarError:
-            pool.shutdown(cancel_futures=True)
+        except BaseException:
+            # Also when the user gives up: only what is under way is waited for.
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 

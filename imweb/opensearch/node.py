@@ -100,12 +100,21 @@ class Node:
         """The file that its standard output goes to."""
         return self.log or self.folder / "node.log"
 
+    def status(self) -> int | None:
+        """Return the exit status, or None while it runs."""
+        return self.process.poll() if self.process else None
+
+    def tail(self, count: int = 15) -> str:
+        """Return the last lines of the log."""
+        return last_lines(self.log_path, count)
+
     def launch(self) -> Node:
         """Start the process and return at once; `wait` says when it answers. Starting again keeps ports and data."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "imweb.opensearch.node", "--folder", str(self.folder), "--name", self.name]
-        command += ["--cluster", self.cluster, "--port", str(self.port), "--transport", str(self.transport)]
+        command = [sys.executable, "-m", "imweb.opensearch.node", "--folder", str(self.folder.absolute())]
+        command += ["--name", self.name, "--cluster", self.cluster]
+        command += ["--port", str(self.port), "--transport", str(self.transport)]
         command += ["--heap", self.heap, "--parent", str(0 if self.detached else os.getpid())]
         command += [f"--member={name}:{port}" for name, port in self.members]
         command += [f"--set={key}={value}" for key, value in self.settings.items()]
@@ -124,19 +133,22 @@ class Node:
     def wait(self, seconds: float = 90) -> Node:
         """Return once the node answers under its own cluster's name with a cluster manager. Raises NodeError."""
         deadline = time.monotonic() + seconds
-        while True:
-            if self.process is not None and (status := self.process.poll()) is not None:
-                raise NodeError(f"OpenSearch ended with status {status}:\n{last_lines(self.log_path)}")
-            try:
-                if self.get("/")["cluster_name"] != self.cluster:
-                    raise NodeError(f"another OpenSearch cluster answers at {self.url}")
-                if self.get("/_cluster/health?timeout=2s")["discovered_cluster_manager"]:
-                    return self
-            except (OSError, ValueError, KeyError):
-                pass  # Not yet listening, or not yet a cluster.
+        while not self.answers():
+            if (status := self.status()) is not None:
+                raise NodeError(f"OpenSearch ended with status {status}:\n{self.tail()}")
             if time.monotonic() > deadline:
-                raise NodeError(f"OpenSearch does not answer after {seconds:.0f} s:\n{last_lines(self.log_path)}")
+                raise NodeError(f"OpenSearch does not answer after {seconds:.0f} s:\n{self.tail()}")
             time.sleep(0.1)
+        return self
+
+    def answers(self) -> bool:
+        """Return whether it listens and belongs to a cluster. Raises NodeError when the port is another cluster's."""
+        try:
+            if self.get("/")["cluster_name"] != self.cluster:
+                raise NodeError(f"another OpenSearch cluster answers at {self.url}")
+            return bool(self.get("/_cluster/health?timeout=2s")["discovered_cluster_manager"])
+        except (OSError, ValueError, KeyError):
+            return False
 
     def get(self, path: str) -> dict[str, Any]:
         """Return a JSON answer of the node's. Raises OSError, ValueError."""
@@ -146,11 +158,16 @@ class Node:
             answer: dict[str, Any] = json.load(response)
             return answer
 
+    def terminate(self) -> None:
+        """Ask the node to close its indices and end, and return at once."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
     def stop(self, seconds: float = 20) -> None:
-        """Ask the node to close its indices and end; kill it after `seconds`."""
-        if self.process is None or self.process.poll() is not None:
+        """Ask the node to close its indices and end, and wait until it has; kill it after `seconds`."""
+        self.terminate()
+        if self.process is None:
             return
-        self.process.terminate()
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
