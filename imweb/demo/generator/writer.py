@@ -23,7 +23,7 @@ Json = dict[str, Any]
 MAX_INCIDENTS = 50_000_000
 MAX_DAYS = 3_650
 # Big enough that a request costs little, small enough that several in flight do not fill the node's buffers.
-BODY_LINES = 1_500
+BODY_LINES = 5_000
 USER = "generator"
 RAISED = {"informational": "low", "low": "medium", "medium": "high", "high": "critical", "critical": "critical"}
 RISK = {"informational": 8, "low": 25, "medium": 48, "high": 70, "critical": 88}
@@ -257,4 +257,4 @@ def _uuid(rng: random.Random, letter: str) -> str:
 
 
 def _joined(lines: list[str]) -> bytes:
-    return ("\n".join(lines) + "\n").encode()
+    return "\n".join(lines).encode()
