@@ -29,6 +29,11 @@ class Progress:
             self._shown = now
             self._write(self.line(now))
 
+    def say(self, text: str) -> None:
+        """Write a line of its own."""
+        self.stream.write(f"\r\033[K{text}\n" if self._live else f"{text}\n")
+        self.stream.flush()
+
     def finish(self) -> float:
         """Show the last line and return the seconds it took."""
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Send ready `_bulk` bodies of creations: back off and repeat when the node is busy, count what became of each line."""
+"""Send ready `_bulk` bodies: back off and repeat what the node was too busy for, count what became of each line."""
 
 from __future__ import annotations
 
@@ -38,27 +38,55 @@ class Tally:
         self.reasons = (self.reasons + other.reasons)[:_MOST_REASONS]
 
 
-def send(data: bytes, *, pause: Callable[[float], None] = time.sleep) -> Tally:
-    """Send one body of `create` lines (no newline at the end) and return what became of them.
+def deliver(data: bytes, *, pause: Callable[[float], None] = time.sleep) -> list[Json]:
+    """Send one body of pairs of lines (no newline at the end); return the answers in their order.
 
-    Every line has an id of its own and is a creation, so that sending it twice is harmless. Raises
-    `SearchUnavailable` or `SearchTimeout` when the node stays busy or away for about two minutes.
+    Every line must be harmless when sent twice. Raises `SearchUnavailable` or `SearchTimeout` when the node stays busy
+    or away for about two minutes; a line that it stays too busy for keeps its 429.
     """
-    tally = Tally()
+    lines = data.split(b"\n")
+    answers: list[Json] = [{} for _ in range(len(lines) // 2)]
+    waiting = list(range(len(answers)))
     for attempt in range(TRIES):
+        last = attempt == TRIES - 1
         try:
             items = gateway().bulk([data])
         except (SearchUnavailable, SearchTimeout):
-            if attempt == TRIES - 1:
+            if last:
                 raise
         else:
-            again = _settle(items, tally, last=attempt == TRIES - 1)
-            if not again:
-                return tally
-            lines = data.split(b"\n")
-            data = b"\n".join(line for number in again for line in lines[2 * number : 2 * number + 2])
+            for number, item in zip(waiting, items, strict=True):
+                (answers[number],) = item.values()
+            waiting = [number for number in waiting if answers[number]["status"] in (429, 503)]
+            if not waiting or last:
+                return answers
+            data = b"\n".join(line for number in waiting for line in lines[2 * number : 2 * number + 2])
         pause(min(_LONGEST_WAIT, 0.5 * 2**attempt))
+    return answers
+
+
+def send(data: bytes) -> Tally:
+    """Send one body of `create` lines, each with an id of its own, and return what became of them (see `deliver`)."""
+    tally = Tally()
+    for answer in deliver(data):
+        # The concrete index is the alias with a version behind it.
+        name = answer["_index"].rpartition("-0")[0] or answer["_index"]
+        if answer["status"] == 201:
+            tally.created[name] = tally.created.get(name, 0) + 1
+        elif answer["status"] == 409:
+            tally.existing[name] = tally.existing.get(name, 0) + 1
+        else:
+            tally.failed += 1
+            if len(tally.reasons) < _MOST_REASONS:
+                tally.reasons.append(f"{answer['_id']}: {refusal(answer)}")
     return tally
+
+
+def refusal(answer: Json) -> str:
+    """Return why OpenSearch did not take a line."""
+    error = answer.get("error", {})
+    cause = error.get("caused_by", {}).get("reason", "")
+    return f"{error.get('reason', answer['status'])}{': ' if cause else ''}{cause}"
 
 
 def pump(bodies: Iterable[tuple[T, bytes]], *, in_flight: int = 2) -> Iterator[tuple[T, Tally]]:
@@ -77,26 +105,3 @@ def pump(bodies: Iterable[tuple[T, bytes]], *, in_flight: int = 2) -> Iterator[t
         finally:
             for _label, future in waiting:
                 future.cancel()
-
-
-def _settle(items: list[Json], tally: Tally, *, last: bool) -> list[int]:
-    """Count finished items; return the numbers of those that the node was too busy for."""
-    again = []
-    for number, item in enumerate(items):
-        answer = item["create"]
-        status = answer["status"]
-        # The concrete index is the alias with a version behind it.
-        name = answer["_index"].rpartition("-0")[0] or answer["_index"]
-        if status == 201:
-            tally.created[name] = tally.created.get(name, 0) + 1
-        elif status == 409:
-            tally.existing[name] = tally.existing.get(name, 0) + 1
-        elif status in (429, 503) and not last:
-            again.append(number)
-        else:
-            tally.failed += 1
-            if len(tally.reasons) < _MOST_REASONS:
-                error = answer.get("error", {})
-                cause = error.get("caused_by", {}).get("reason", "")
-                tally.reasons.append(f"{answer['_id']}: {error.get('reason', status)}{': ' if cause else ''}{cause}")
-    return again
