@@ -22,7 +22,8 @@ PR_SET_CHILD_SUBREAPER = 36
 PATIENCE = 6.0  # seconds from the polite signal to SIGKILL
 
 
-def _tell_kernel(option: int, value: int) -> None:
+def tell_kernel(option: int, value: int) -> None:
+    """Set an option of this process by prctl(2)."""
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
@@ -43,19 +44,19 @@ def _send(group: int, sign: signal.Signals) -> None:
 def main(parent: int, command: list[str]) -> int:
     """Return the command's exit status, once nothing that it started is left."""
     become = command[0] == "--become"
-    _tell_kernel(PR_SET_PDEATHSIG, signal.SIGKILL if become else signal.SIGTERM)
+    tell_kernel(PR_SET_PDEATHSIG, signal.SIGKILL if become else signal.SIGTERM)
     if os.getppid() != parent:
         return 1  # The parent ended before the kernel was told.
     if become:
         # What the kernel was told outlives this; a shell would only stand between.
         os.execvp(command[1], command[1:])  # noqa: S606
-    _tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
+    tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
     signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
     def free() -> None:
         # Even a kill -9 of this process takes the command along.
-        _tell_kernel(PR_SET_PDEATHSIG, signal.SIGKILL)
+        tell_kernel(PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
     child = subprocess.Popen(command, start_new_session=True, preexec_fn=free)

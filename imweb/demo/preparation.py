@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core.management import call_command, get_commands
 from django.utils import timezone
 
@@ -50,8 +51,8 @@ def _user(username: str, kept: dict[str, str]) -> dict[str, str]:
 
 def _collect_static(folder: Path) -> None:
     """Hash and compress the static files, which takes seconds, unless none has changed since the last time."""
-    if "manifest" not in settings.STORAGES["staticfiles"]["BACKEND"].lower():
-        return
+    if not isinstance(staticfiles_storage, ManifestFilesMixin):
+        return  # Plain names: served from where they stand.
     files = [storage.path(path) for finder in get_finders() for path, storage in finder.list(None)]
     seen = "".join(f"{path} {(found := Path(path).stat()).st_mtime_ns} {found.st_size}\n" for path in sorted(files))
     stamp = folder / "static.stamp"

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from imweb.demo import state
+from imweb.demo import leash, state
 from imweb.demo.console import Step, step, write
 from imweb.demo.processes import ROOT, Process
 from imweb.demo.redis_server import RedisServer, RedisServerError
@@ -256,12 +256,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description="Run the whole of Incident Manager on this machine.")
     parser.add_argument("--detach", action="store_true", help="return once it answers")
     parser.add_argument("--stop", action="store_true", help="stop the one that runs in this data folder")
+    # `make` waits in front of this process; without it nobody could press Ctrl-C any more.
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     folder = data_dir().resolve()
     if options.stop:
         return stop(folder)
     if options.detach:
         return detach(folder)
+    if options.with_parent:
+        leash.tell_kernel(leash.PR_SET_PDEATHSIG, signal.SIGTERM)
     return run(folder, bounded_int("IM_PORT", 8000, 1, 65535))
 
 

@@ -154,7 +154,8 @@ def _absolute(text: str, tz: tzinfo, *, round_up: bool) -> int:
         raise BadInstant(_expected(text))
     fraction = (parts["fraction"] or "").ljust(9, "0")
     try:
-        local = datetime(
+        # Wall time first: which instant it is depends on the zone, and some wall times exist twice or not at all.
+        local = datetime(  # noqa: DTZ001
             int(parts["year"]),
             int(parts["month"] or 1),
             int(parts["day"] or 1),

@@ -1,12 +1,14 @@
 """The jars of a real OpenSearch: fetched once into a cache of the user's, each checked against the hash pinned here.
 
-`jars.lock` names each jar, its size and its SHA-256; `python -m imweb.opensearch.jars` writes it anew for another
-version. Resolving the dependency tree takes jgo half a minute, so only that command does it: everyone else fetches
-the pinned files side by side and knows beforehand how much there is to fetch.
+`jars.lock` names each jar, its size and its SHA-256; `python -m imweb.opensearch.jars --pin` writes it anew for
+another version, without the option the command fetches what the cache lacks. Resolving the dependency tree takes jgo
+half a minute, so only the option does it: everyone else fetches the pinned files side by side and knows beforehand
+how much there is to fetch.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import os
@@ -145,7 +147,21 @@ def resolve() -> list[Jar]:
     return jars
 
 
+def main() -> None:
+    """Read the command line: fetch the jars, or pin them anew."""
+    parser = argparse.ArgumentParser(description="Fetch the jars of a real OpenSearch into the user's cache.")
+    parser.add_argument("--pin", action="store_true", help=f"resolve {RUNNER} and write jars.lock instead")
+    if parser.parse_args().pin:
+        lines = sorted(jar.line for jar in resolve())
+        LOCK.write_text("\n".join(lines) + "\n")
+        sys.stdout.write(f"{len(lines)} jars pinned in {LOCK.name}\n")
+        return
+    try:
+        paths = class_path(lambda done, total: print(f"  … {done >> 20} of {total >> 20} MB", flush=True))  # noqa: T201
+    except JarError as error:
+        sys.exit(str(error))
+    sys.stdout.write(f"{len(paths)} jars in {cache_dir()}\n")
+
+
 if __name__ == "__main__":
-    lines = sorted(jar.line for jar in resolve())
-    LOCK.write_text("\n".join(lines) + "\n")
-    sys.stdout.write(f"{len(lines)} jars pinned in {LOCK.name}\n")
+    main()

@@ -1,5 +1,6 @@
 """Instants: what is read, how it is rounded, and what is refused."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -147,7 +148,7 @@ def test_replace_now_leaves_absolute_values() -> None:
 
 @pytest.mark.parametrize("name", ["Europe/Berlin", "UTC", "Z", "+01:00", "-0330", "+05"])
 def test_reads_a_zone(name: str) -> None:
-    assert times.parse_zone(name).utcoffset(datetime(2026, 1, 1)) is not None
+    assert times.parse_zone(name).utcoffset(datetime(2026, 1, 1)) is not None  # noqa: DTZ001  # asked in wall time
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,5 @@ def test_rounding_encloses_the_instant(instant: int, unit: str, tz) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=40) | st.text("now-+/|0129dMyTZ:. ", max_size=20))
 def test_any_text_is_an_instant_or_bad(text: str) -> None:
-    try:
+    with contextlib.suppress(times.BadInstant):
         assert times.MIN_MS <= times.parse_instant(text, now_ms=ms(NOW), tz=BERLIN) <= times.MAX_MS
-    except times.BadInstant:
-        pass

@@ -47,14 +47,14 @@ FORMER = {"defense-evasion": ("stealth", "Defense Evasion")}
 # The technique that the new tactic was made of; those of its sub-techniques without a successor go with it.
 IMPAIR_DEFENSES = "T1562"
 LICENCE = (
-    "The MITRE Corporation (MITRE) hereby grants you a non-exclusive, royalty-free license to use ATT&CK® for research, "
-    "development, and commercial purposes. Any copy you make for such purposes is authorized provided that you "
-    "reproduce MITRE's copyright designation and this license in any such copy.\n"
+    "The MITRE Corporation (MITRE) hereby grants you a non-exclusive, royalty-free license to use ATT&CK® for "
+    "research, development, and commercial purposes. Any copy you make for such purposes is authorized provided that "
+    "you reproduce MITRE's copyright designation and this license in any such copy.\n"
     '"© The MITRE Corporation. This work is reproduced and distributed with the permission of The MITRE '
     'Corporation."\n'
-    "MITRE does not claim ATT&CK enumerates all possibilities for the types of actions and behaviors documented as part "
-    "of its adversary model and framework of techniques. Using the information contained within ATT&CK to address or "
-    "cover full categories of techniques will not guarantee full defensive coverage as there may be undisclosed "
+    "MITRE does not claim ATT&CK enumerates all possibilities for the types of actions and behaviors documented as "
+    "part of its adversary model and framework of techniques. Using the information contained within ATT&CK to address "
+    "or cover full categories of techniques will not guarantee full defensive coverage as there may be undisclosed "
     "techniques or variations on existing techniques not documented by ATT&CK.\n"
     'ALL DOCUMENTS AND THE INFORMATION CONTAINED THEREIN ARE PROVIDED ON AN "AS IS" BASIS AND THE CONTRIBUTOR, THE '
     "ORGANIZATION HE/SHE REPRESENTS OR IS SPONSORED BY (IF ANY), THE MITRE CORPORATION, ITS BOARD OF TRUSTEES, "
