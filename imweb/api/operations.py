@@ -105,7 +105,7 @@ def endpoint(operations: Sequence[Operation]) -> Callable[..., HttpResponse]:
             if operation is None:
                 names = ", ".join(allowed)
                 raise MethodNotAllowed(f"This address answers to {names} only.", headers={"Allow": names})
-            if operation.page and not request.user.is_authenticated:
+            if operation.page and not request.user.is_authenticated and not authentication.by_token(request):
                 return _to_sign_in(request)
             return _answer(request, operation, ids)
         except ImError as error:

@@ -259,19 +259,28 @@ def parse_field_listing(parameters: Mapping[str, Sequence[str]], *, registry: Re
 def validated(model: type[M], raw: Mapping[str, Any], faults: list[Detail], *, lenient: bool) -> M:
     """Return the model, adding each fault; what is wrong takes its default, so that the rest is checked too."""
     values = dict(raw)
+    wrong: set[str] = set()
     for _attempt in range(len(values) + 1):
         try:
             return model.model_validate(values, strict=None if not lenient else False)
         except ValidationError as error:
+            before = len(values)
             for found in error.errors(include_url=False):
-                faults.append(Detail(_path(found), _sentence(found, model)))
-                if found["loc"]:
-                    values.pop(str(found["loc"][0]), None)
-    return model.model_validate({})
+                name = str(found["loc"][0]) if found["loc"] else ""
+                # What was taken out for being wrong is not missing besides.
+                if found["type"] != "missing" or len(found["loc"]) > 1 or name not in wrong:
+                    faults.append(Detail(_path(found), _sentence(found, model)))
+                if name in values:
+                    del values[name]
+                    wrong.add(name)
+            if len(values) == before:
+                break
+    # A required one is missing: the caller reports the faults and never looks at the values.
+    return model.model_construct()
 
 
 def _filters(params: FilterParams, registry: Registry, zone: str, faults: list[Detail]) -> Filters:
-    chosen = params.time_zone or zone
+    chosen = zone if params.time_zone is None else params.time_zone
     try:
         times.parse_zone(chosen)
     except times.BadInstant as error:

@@ -44,7 +44,7 @@ def test_every_address_states_its_permission() -> None:
             assert operation.permission in permissions.ALL, (address, operation.method)
 
 
-@pytest.mark.parametrize("operation", routes.OPERATIONS, ids=lambda o: o.id)
+@pytest.mark.parametrize("operation", [o for o in routes.OPERATIONS if not o.page], ids=lambda o: o.id)
 def test_nobody_gets_in_without_signing_in(indices: None, operation: Any) -> None:
     path = operation.path.replace("{", "").replace("}", "")
     answer = Api(Client()).call(operation.method, path, {})
