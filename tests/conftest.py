@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from imweb.accounts.models import Role, User
 from imweb.accounts.setup import ensure_roles
@@ -27,6 +28,11 @@ from tests.settings import TEST_FOLDER
 
 # Playwright's synchronous interface runs a loop in the thread of the tests, where Django then refuses its database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+# How long an example takes says something about the machine, not about the program.
+hypothesis_settings.register_profile("default", deadline=None)
+hypothesis_settings.register_profile("fuzz", deadline=None, max_examples=5_000)
+hypothesis_settings.load_profile("default")
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
