@@ -177,7 +177,7 @@ def _readable(files: Iterable[str]) -> Iterator[list[tuple[str, IO[bytes]]]]:
                 opened.append(("standard input", spool))
             else:
                 file: Any = stack.enter_context(Path(name).open("rb"))
-                packed: Any = gzip.open(file) if name.endswith(".gz") else file
+                packed: Any = gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file
                 opened.append((name, stack.enter_context(packed)))
         yield opened
 

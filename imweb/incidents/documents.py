@@ -106,12 +106,16 @@ def iso(ms: int) -> str:
 
 
 def fingerprint_of(source: Mapping[str, Any]) -> str:
-    """Return what makes two incidents "the same again": their rule and their first host."""
-    rule = (source.get("rule") or {}).get("id") or (source.get("rule") or {}).get("name") or ""
-    host = (source.get("entities") or {}).get("host") or ""
-    if isinstance(host, list):
-        host = host[0] if host else ""
+    """Return what makes two incidents "the same again": their rule and their first host; a group has several rules."""
+    named = source.get("rule") or {}
+    rule = _one(named.get("id")) or _one(named.get("name"))
+    host = _one((source.get("entities") or {}).get("host"))
     return f"{rule}|{host}" if rule or host else ""
+
+
+def _one(value: Any) -> str:
+    first = next(iter(value), "") if isinstance(value, list) else value
+    return str(first or "")
 
 
 def new_source(kind: DocKind, doc_id: str, body: Mapping[str, Any], *, user: str, now_ms: int) -> Json:
