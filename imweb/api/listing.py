@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imweb.accounts import permissions
-from imweb.api import schemas
+from imweb.api import examples, schemas
 from imweb.api.operations import Call, Operation
 from imweb.api.parameters import merged, refuse
 from imweb.errors import Detail, ValidationFailed
@@ -115,24 +115,7 @@ _EXAMPLE = {
     "with_total_docs": True,
     "is_show_aggs": True,
 }
-_DOCUMENT = {
-    "_meta": {
-        "id": "i59eb2be0-1841-11ef-9ffd-ad0f43d0acc5",
-        "type": "incident",
-        "index": "im-incidents-000001",
-        "rev": 7,
-        "created_at": "2026-11-23T08:14:03.120Z",
-        "updated_at": "2026-11-23T09:02:11.004Z",
-        "updated_by": "anna",
-    },
-    "@timestamp": "2026-11-23T08:14:03.120Z",
-    "title": "Suspicious encoded PowerShell command line",
-    "severity": "high",
-    "status": "in_progress",
-    "workflow_id": "default",
-    "reviewer": "anna",
-}
-_PAGE = {"docs": [_DOCUMENT], "total_docs": 158, "pit": None, "next": "WzEsIkB0…", "took": 4}
+_PAGE = {"docs": [examples.INCIDENT], "total_docs": 158, "pit": None, "next": "WzEsIkB0…", "took": 4}
 _LIST_TEXT = (
     "Newest first unless `sort` says otherwise. Without `pit` the answer is as of now; with it every page sees the "
     "same documents. `next` of one answer is the `search_after` of the following one; `from` reaches any depth."

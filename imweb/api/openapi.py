@@ -48,7 +48,7 @@ def serve(call: Call) -> HttpResponse:
 def _made() -> tuple[Json, bytes]:
     from imweb.api.routes import OPERATIONS
 
-    made = build([operation for operation in OPERATIONS if not operation.page])
+    made = build([operation for operation in OPERATIONS if not (operation.page or operation.undocumented)])
     return made, encode(made)
 
 

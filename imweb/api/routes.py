@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from imweb.api import docs, listing, points
+from imweb.api import aggregations, docs, incidents, listing, points
 from imweb.api.operations import Operation
 
 OPERATIONS: list[Operation] = [
     *points.OPERATIONS,
     *listing.OPERATIONS,
+    *incidents.OPERATIONS,
+    *aggregations.OPERATIONS,
     *docs.OPERATIONS,
 ]
 

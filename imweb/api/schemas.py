@@ -160,3 +160,137 @@ class Mitre(Answer):
     tactics: list[Tactic]
     techniques: list[Technique]
     unknown: list[str]
+
+
+class GivenMeta(BaseModel):
+    """`_meta` as a body carries it: `id` and `rev` count, the rest of what was read may stand there."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str | None = Field(None, description="The same as in the path.")
+    rev: int | None = Field(None, ge=0, le=2**53, description="The revision that the change is based on.")
+
+
+class Changes(BaseModel):
+    """The changed fields alone."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    meta: GivenMeta | None = Field(None, alias="_meta")
+    title: str | None = None
+    description: str | None = None
+    severity: str | None = None
+    status: str | None = None
+    workflow_id: str | None = None
+    reviewer: str | None = None
+    comment: str | None = None
+    resolution: str | None = None
+    resolution_note: str | None = None
+    duplicate_of: str | None = None
+
+
+class NewIncident(Changes):
+    """An incident to be made."""
+
+    timestamp: str | int | None = Field(None, alias="@timestamp", description="When it happened; now when left out.")
+    rule: Json | None = None
+    source: str | None = None
+    entities: Json | None = None
+    mitre: list[str] | None = None
+    event: Json | None = Field(None, description="The raw event: stored and shown, not searched field by field.")
+
+
+class Changed(Answer):
+    """What a change did."""
+
+    result: Literal["updated", "noop", "deleted"]
+    meta: Meta = Field(alias="_meta")
+
+
+class FailedMember(Answer):
+    """An incident that a change could not be spread to."""
+
+    id: str
+    reason: str
+
+
+class Spread(Answer):
+    """What spreading a change did to the contained incidents."""
+
+    matched: int
+    updated: int
+    unchanged: int
+    conflicted: int
+    failed: list[FailedMember]
+
+
+class ChangedAggregation(Answer):
+    """What a change of an aggregation result did."""
+
+    result: Literal["updated", "noop"]
+    meta: Meta = Field(alias="_meta")
+    sync: Spread | None = None
+
+
+class SpreadGoesOn(ChangedAggregation):
+    """The change is made; spreading it goes on as a task."""
+
+    task: str = Field(description="The address to ask at.")
+
+
+class ResultWithIncidents(Answer):
+    """An aggregation result and a page of its incidents."""
+
+    aggregation_result: Document
+    incidents: list[Document]
+    total_docs: int
+    pit: str | None
+    next: str | None
+    took: int
+
+
+class Edited(Answer):
+    """One field's change."""
+
+    fieldName: str
+    oldValue: Any
+    newValue: Any
+
+
+class HistoryEntry(BaseModel):
+    """One thing that happened to a document."""
+
+    time: Instant
+    objectId: str
+    type: str
+    user: str
+    comment: str | None = None
+    edited: list[Edited] | None = None
+
+
+class BulkItem(BaseModel):
+    """What became of one line."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    id: str | None = Field(None, alias="_id")
+    status: int
+    result: str | None = None
+    error: ErrorBody | None = None
+
+
+class BulkAnswer(Answer):
+    """What became of each line, in order."""
+
+    took: int
+    errors: bool = Field(description="Whether any line failed.")
+    items: list[dict[str, BulkItem]]
+
+
+class Task(BaseModel):
+    """How far a task is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    state: str

@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.utils.translation import gettext as _
+
+from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
-from imweb.incidents import dsl
+from imweb.errors import NotFound
+from imweb.incidents import access, dsl
+from imweb.incidents.documents import DocKind, Document, document
 from imweb.incidents.dsl import IS_AGGREGATION
 from imweb.incidents.paging import order_for
 from imweb.incidents.paging.by_time import DIRECT
@@ -15,9 +20,21 @@ from imweb.incidents.results import Bucket, Page, SeverityCount, SeverityStatist
 from imweb.incidents.resultset import API_EXCLUDES, ResultSet, result_set
 from imweb.incidents.severities import severities
 from imweb.incidents.times import to_iso
+from imweb.opensearch import gateway, schema
 
 Json = dict[str, Any]
 _MAX_SEVERITIES = 1_000
+
+
+def get_document(actor: Actor, kind: DocKind, doc_id: str) -> Document:
+    """Return one document in real time, with its raw event (`NotFound`, also for one that the actor may not see)."""
+    actor.require(permissions.VIEW)
+    stored = gateway().get(schema.alias_of(kind), doc_id)
+    # A deleted one stands until its history is copied.
+    if stored is None or stored.source.get("deleted") or not access.visible(actor, stored.source):
+        name = {"incident": _("incident"), "aggregation": _("aggregation result")}[kind]
+        raise NotFound(_("There is no %(kind)s with this id.") % {"kind": name})
+    return document(stored.index, stored.id, stored.source)
 
 
 def list_documents(actor: Actor, query: ListQuery, *, excludes: tuple[str, ...] = API_EXCLUDES) -> Page:
