@@ -25,6 +25,7 @@ BUSY = "OpenSearch is overloaded just now; nothing was changed. Try again in a m
 PIT_OVER = "This point in time is over. Request a new one and go on from the same place."
 PARTIAL = "OpenSearch answered only for a part of the data, so no answer is given. Try again in a moment."
 TIMED_OUT = "The search took longer than the time limit. Narrow the time range or the filters."
+FOREIGN = "What answers at OPENSEARCH_URL is not OpenSearch, or something in between answers for it."
 NOT_SET_UP = "The incident indices are missing. An administrator creates them with `manage.py bootstrap`."
 
 _PIT_GONE = {"search_context_missing_exception"}
@@ -90,6 +91,8 @@ def translate(error: client_errors.OpenSearchException) -> ImError:
         return SearchTimeout(TIMED_OUT)
     if isinstance(error, client_errors.ConnectionError):
         return SearchUnavailable(UNREACHABLE)
+    if isinstance(error, client_errors.SerializationError):
+        return SearchUnavailable(FOREIGN)
     if isinstance(error, client_errors.TransportError) and isinstance(error.status_code, int):
         return classify(error.info, error.status_code)
     return SearchUnavailable(UNREACHABLE)

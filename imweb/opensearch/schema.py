@@ -45,12 +45,13 @@ def kind_of_index(index: str) -> str:
 
 def check_server() -> str:
     """Return the server's version; refuse one that is not OpenSearch or that is too old (`ImproperlyConfigured`)."""
-    version = gateway().info().get("version", {})
-    number = str(version.get("number", ""))
-    if version.get("distribution") != "opensearch":
+    answer: Any = gateway().info()
+    version = answer.get("version") if isinstance(answer, dict) else None
+    number = str(version.get("number", "")) if isinstance(version, dict) else ""
+    if not isinstance(version, dict) or version.get("distribution") != "opensearch":
+        says = f"it answers as version {number} of something else" if number else "it answers as something else"
         raise ImproperlyConfigured(
-            "The server at OPENSEARCH_URL is not OpenSearch"
-            f" (it says {version.get('distribution') or 'nothing'} {number})."
+            f"The server at OPENSEARCH_URL is not OpenSearch: {says}."
             " Point OPENSEARCH_URL at an OpenSearch 2.19 or newer."
         )
     found = tuple(int(part) for part in re.findall(r"\d+", number)[:2])
