@@ -37,6 +37,11 @@ def address(name: str, demo_key: str, default: str) -> str:
     return value
 
 
+def database_default(folder: Path) -> str:
+    """Return the running demo's database, else the SQLite file in the data folder."""
+    return str(running_demo().get("database_url") or f"sqlite:///{folder / 'imweb.sqlite3'}")
+
+
 def secret_key(*, debug: bool) -> str:
     """Return the signing key: `IM_SECRET_KEY`, or in development one that is made once and kept in the data folder."""
     if value := env.str("IM_SECRET_KEY", default=""):
@@ -65,7 +70,10 @@ def secret_key(*, debug: bool) -> str:
 
 def bounded_int(name: str, default: int, low: int, high: int) -> int:
     """Return an integer variable, refusing values outside `low`…`high`."""
-    value = int(env.int(name, default=default))
+    try:
+        value = int(env.int(name, default=default))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {env.str(name)!r}") from None
     if not low <= value <= high:
         raise ImproperlyConfigured(f"{name} must be from {low} to {high}, not {value}")
     return value

@@ -6,7 +6,7 @@ from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
 
-from imweb.env import BASE_DIR, address, bounded_int, data_dir, env, secret_key
+from imweb.env import BASE_DIR, address, bounded_int, data_dir, database_default, env, secret_key
 
 DEBUG = env.bool("IM_DEBUG", default=False)
 # The demo and the tests run without TLS on loopback; everything else is production and gets the strict settings.
@@ -75,7 +75,7 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 
-DATABASES: dict[str, Any] = {"default": env.db("DATABASE_URL", default=f"sqlite:///{IM_DATA_DIR / 'imweb.sqlite3'}")}
+DATABASES: dict[str, Any] = {"default": env.db("DATABASE_URL", default=database_default(IM_DATA_DIR))}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Web, worker and beat share the file: writers queue (IMMEDIATE takes the lock first) instead of failing half-way.
     DATABASES["default"]["OPTIONS"] = {

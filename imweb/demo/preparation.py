@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from imweb.accounts.models import ApiToken, Role, User
 from imweb.accounts.setup import ensure_roles
 from imweb.demo import state
 from imweb.opensearch import gateway, schema
+
+# Read off a terminal and typed by hand.
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 def database() -> None:
@@ -33,7 +37,7 @@ def database() -> None:
 
 def _user(username: str, kept: dict[str, str]) -> dict[str, str]:
     """Return a user's log-in, made now unless user and token of an earlier start are still there."""
-    password = kept.get("password") or secrets.token_urlsafe(12)
+    password = kept.get("password") or "".join(secrets.choice(_ALPHABET) for _ in range(16))
     user = User.objects.filter(username=username).first()
     if user is None:
         user = User.objects.create_user(username, email="", password=password)
@@ -63,7 +67,8 @@ def _collect_static(folder: Path) -> None:
 
 
 def incidents(count: int) -> None:
-    """Generate the demo's incidents once for each OpenSearch, and never into one that holds others' already."""
+    """Create what is missing in OpenSearch; generate the incidents once, and never beside others' that are there."""
+    call_command("bootstrap", stdout=io.StringIO())
     folder: Path = settings.IM_DATA_DIR
     kept = state.read(folder, state.STATE)
     where = {"cluster": gateway().info()["cluster_uuid"], "prefix": settings.IM_INDEX_PREFIX}

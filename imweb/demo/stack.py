@@ -18,13 +18,15 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 from imweb.demo import leash, state
 from imweb.demo.console import Step, step, write
 from imweb.demo.processes import ROOT, Process
 from imweb.demo.redis_server import RedisServer, RedisServerError
 from imweb.demo.supervisor import Interrupted, PartDied, Supervisor, only_one, owner
 from imweb.env import bounded_int, data_dir
-from imweb.opensearch import jars
+from imweb.opensearch.jars import JarError, class_path
 from imweb.opensearch.node import Node, NodeError, last_lines
 
 
@@ -57,10 +59,8 @@ class Stack:
         if node is not None:
             with step("Starting OpenSearch") as current:
                 self.supervisor.until(node.answers, 90, "OpenSearch", current.say)
-        with step("Preparing the indices") as current:
-            self._manage(current, "bootstrap")
-        count = bounded_int("IM_DEMO_INCIDENTS", 20_000, 0, 100_000_000)
-        with step(f"Demo data: {count:,} incidents at the first start"):
+        count = bounded_int("IM_DEMO_INCIDENTS", 20_000, 0, 50_000_000)
+        with step(f"Preparing the indices and, at the first start, {count:,} incidents"):
             self._manage(None, "prepare_demo", "incidents", "--count", str(count))
         with step("Starting the web server, the worker and beat") as current:
             self._start_program(current)
@@ -80,7 +80,7 @@ class Stack:
         if self.opensearch_url:
             return None
         with step("Fetching OpenSearch's jars, unless the cache has them") as current:
-            jars.class_path(lambda done, total: current.say(f"{done >> 20} of {total >> 20} MB"))
+            class_path(lambda done, total: current.say(f"{done >> 20} of {total >> 20} MB"))
         # A name of this folder's own: the node of another demo is never taken for this one's.
         cluster = "im-demo-" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
         node = Node(self.folder / "opensearch", cluster=cluster, log=self._log("opensearch"))
@@ -194,12 +194,13 @@ def run(folder: Path, port: int) -> int:
             except Interrupted:
                 write("\nStopping …\n")
                 return 0
-            except (DemoError, PartDied, jars.JarError, NodeError, RedisServerError) as error:
+            except (DemoError, PartDied, ImproperlyConfigured, JarError, NodeError, RedisServerError) as error:
                 write(f"\n{error}\n")
             finally:
-                supervisor.stop()
+                if supervisor.parts:
+                    supervisor.stop()
+                    write("Stopped; the data are kept.\n")
                 (folder / state.DEMO).unlink(missing_ok=True)
-                write("Stopped; the data are kept.\n")
     except BlockingIOError:
         write(
             f"A demo is running in {folder} already (process {owner(folder)}):"
@@ -260,13 +261,18 @@ def main() -> int:
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     folder = data_dir().resolve()
+    try:
+        port = bounded_int("IM_PORT", 8000, 1, 65535)
+    except ImproperlyConfigured as error:
+        write(f"{error}\n")
+        return 1
     if options.stop:
         return stop(folder)
     if options.detach:
         return detach(folder)
     if options.with_parent:
         leash.tell_kernel(leash.PR_SET_PDEATHSIG, signal.SIGTERM)
-    return run(folder, bounded_int("IM_PORT", 8000, 1, 65535))
+    return run(folder, port)
 
 
 if __name__ == "__main__":
