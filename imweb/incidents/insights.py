@@ -172,6 +172,14 @@ def change_before(actor: Actor, filters: Filters, pit: str | None) -> Change | N
     return Change(counts, span)
 
 
+def rows_before(actor: Actor, filters: Filters, pit: str | None, at_ms: int, *, newest_first: bool = True) -> int:
+    """Return how many rows stand before a moment in the order of time: the offset to begin at to see it first."""
+    with result_set(actor, filters, pit, snapshot=False) as found:
+        return found.reader.count(
+            {"range": {"@timestamp": {("gt" if newest_first else "lt"): at_ms, "format": "epoch_millis"}}}
+        )
+
+
 def incidents_behind(actor: Actor, filters: Filters, pit: str | None) -> int:
     """Return for how many incidents the rows stand: those that stand alone, and the members of the groups."""
     with result_set(actor, filters, pit, snapshot=False) as found:

@@ -6,6 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 
 from imweb.web import views_account as account
+from imweb.web import views_list as listing
 
 urlpatterns: list[URLPattern] = [
     path("", account.home, name="home"),
@@ -14,5 +15,10 @@ urlpatterns: list[URLPattern] = [
     path("preferences", account.preferences, name="preferences"),
     path("preferences/theme", account.set_theme, name="set-theme"),
     path("help", account.help_page, name="help"),
+    path("incidents/", listing.incidents, name="incidents"),
+    path("incidents/list/news", listing.news, name="list-news"),
+    path("incidents/list/members/<str:result_id>", listing.members, name="list-members"),
+    path("incidents/list/remember", listing.remember_list, name="list-remember"),
+    path("incidents/list/leave", listing.leave, name="list-leave"),
     path("severities.css", account.severities_css, name="severities-css"),
 ]

@@ -99,6 +99,20 @@ def thousands(value: Any) -> str:
 
 
 @register.filter
+def change(value: int) -> str:
+    """Return a difference with its sign; nothing changed is `±0`."""
+    return f"+{value:,}" if value > 0 else f"−{-value:,}" if value else "±0"
+
+
+@register.filter
+def caret(value: str, position: int) -> str:
+    """Return the text around a position, and a caret below the character that stands there."""
+    start = max(0, position - 60)
+    line = text.plain(value[start : position + 40].replace("\n", " ").replace("\t", " "))
+    return f"{line}\n{' ' * (position - start)}^"
+
+
+@register.filter
 def span(seconds: float | None) -> str:
     """Return a duration in seconds as people say it: 17 s, 4 min, 3 h, 12 d."""
     if seconds is None:

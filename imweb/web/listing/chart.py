@@ -1,0 +1,126 @@
+"""The severity panel: counts by level, their change, and the histogram with the table behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from imweb.incidents.insights import Change
+from imweb.incidents.params import INTERVALS
+from imweb.incidents.results import SeverityCount, SeverityStatistics
+from imweb.web.listing.filters import severity_url
+from imweb.web.listing.state import ListState
+
+Json = dict[str, Any]
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One level's count; `change` against the window of the same length before."""
+
+    key: str
+    label: str
+    count: int
+    change: int | None
+    url: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """One bar as a row of the table behind the chart."""
+
+    title: str
+    url: str
+    counts: list[int]
+    total: int
+
+
+def tiles(
+    state: ListState, counts: Sequence[SeverityCount], change: Change | None, short: dict[str, str]
+) -> list[Tile]:
+    """Return the tiles, worst first."""
+    return [
+        Tile(
+            key=level.key,
+            label=short.get(level.key, level.label),
+            count=level.count,
+            change=level.count - change.counts.get(level.key, 0) if change and level.key else None,
+            url=severity_url(state, level),
+            on=bool(level.key) and state.has("severity", level.key),
+        )
+        for level in counts
+        if level.known or level.count
+    ]
+
+
+def chart(statistics: SeverityStatistics, levels: Sequence[SeverityCount], tz: tzinfo) -> Json | None:
+    """Return what the chart draws; None when there is nothing to draw over."""
+    buckets = statistics.histogram or []
+    if not buckets or not statistics.interval:
+        return None
+    width = INTERVALS[statistics.interval]
+    starts = [bucket.time_ms for bucket in buckets]
+    local = [datetime.fromtimestamp(at / 1000, tz=UTC).astimezone(tz) for at in starts]
+    days = [n for n in range(1, len(local)) if local[n].date() != local[n - 1].date()] if width < DAY_MS else []
+    labels = [_label(moment, width, n in days) for n, moment in enumerate(local)]
+    present = [level for level in levels if any(level.key in bucket.counts for bucket in buckets)]
+    return {
+        "labels": labels,
+        "titles": [_title(moment, width) for moment in local],
+        "starts": starts,
+        "ends": [*starts[1:], starts[-1] + width],
+        "days": days if len(days) <= 14 else [],
+        "series": [
+            {"key": level.key, "label": level.label, "counts": [b.counts.get(level.key, 0) for b in buckets]}
+            for level in present
+        ],
+    }
+
+
+def behind(
+    state: ListState, statistics: SeverityStatistics, drawn: Json | None, tz: tzinfo
+) -> tuple[list[str], list[BarRow]]:
+    """Return the chart as a table: headings, and its bars that are not empty, each with the filter it stands for."""
+    if not drawn:
+        return [], []
+    headings = [series["label"] for series in drawn["series"]]
+    found = []
+    for number, start in enumerate(drawn["starts"]):
+        counts = [series["counts"][number] for series in drawn["series"]]
+        if not sum(counts):
+            continue
+        url = state.fresh(start=_iso(start, tz), end=_iso(drawn["ends"][number] - 1, tz)).url
+        found.append(BarRow(drawn["titles"][number], url, counts, sum(counts)))
+    return headings, found
+
+
+def _iso(at_ms: int, tz: tzinfo) -> str:
+    moment = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(tz)
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _label(moment: datetime, width: int, new_day: bool) -> str:
+    if width >= DAY_MS:
+        return f"{moment:%b} {moment.day}"
+    clock = f"{moment:%H:%M:%S}" if width < 60_000 else f"{moment:%H:%M}"
+    return f"{moment:%b} {moment.day} {clock}" if new_day else clock
+
+
+def _title(moment: datetime, width: int) -> str:
+    if width >= DAY_MS:
+        return f"{moment:%a} {moment.day} {moment:%b %Y}"
+    clock = f"{moment:%H:%M:%S}" if width < 60_000 else f"{moment:%H:%M}"
+    return f"{moment:%a} {moment.day} {moment:%b}, {clock}"
+
+
+def interval_label(interval: str | None) -> str:
+    """Return a bucket's width in words."""
+    if not interval:
+        return ""
+    number, unit = interval[:-1], interval[-1]
+    words = {"s": "s", "m": "min", "h": "h", "d": "d", "w": "w", "M": "month", "y": "year"}
+    return f"{number} {words[unit]}"

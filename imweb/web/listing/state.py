@@ -1,0 +1,242 @@
+"""The list's state is its address: read here, changed here, written here; everything else takes it from this."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from django.utils.translation import gettext as _
+
+from imweb.errors import Detail, ValidationFailed
+from imweb.incidents.fields import Kind, Registry
+from imweb.incidents.params import ListQuery, parse_listing, sort_entries
+
+Json = dict[str, Any]
+Mode = Literal["grouped", "all", "incidents"]
+MODES: tuple[Mode, ...] = ("grouped", "all", "incidents")
+SIZES = (25, 50, 100)
+DEFAULT_START, DEFAULT_END, OPEN_END = "now-1d", "now", "any"
+# Parameters of the page itself; a field of such a name is written `f.name`.
+OWN = frozenset(
+    {"q", "start", "end", "mode", "sort", "size", "from", "rs", "open", "at", "jump", "add", "op", "value", "last"}
+    | {"unit", "by", "format", "since"}
+)
+ANY = "*"
+_WHOLE = re.compile(r"-?\d{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A filter by a field: one of the values, or none of them; `*` is any value at all."""
+
+    name: str
+    values: tuple[str, ...]
+    exclude: bool = False
+
+    @property
+    def is_presence(self) -> bool:
+        """Return whether this asks only if the field has a value."""
+        return self.values == (ANY,)
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """Everything that the address says; immutable, a change gives another state."""
+
+    q: str = ""
+    start: str = DEFAULT_START
+    end: str = DEFAULT_END
+    mode: Mode = "grouped"
+    sort: str = ""
+    size: str = ""
+    offset: str = "0"
+    rs: str = ""
+    open: str = ""
+    at: str = ""
+    filters: tuple[Chosen, ...] = ()
+    path: str = "/incidents/"
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Sequence[str]], path: str, default_size: int = SIZES[0]) -> ListState:
+        """Read the address; what is wrong in it is found when it becomes a query."""
+        last = {name: values[-1] for name, values in parameters.items() if values}
+        mode = last.get("mode", "grouped")
+        return cls(
+            q=last.get("q", "").strip(),
+            start=last.get("start", "").strip() or DEFAULT_START,
+            end=last.get("end", "").strip() or DEFAULT_END,
+            mode=mode if mode in MODES else "grouped",
+            sort=last.get("sort", ""),
+            size=last.get("size", "") or str(default_size),
+            offset=last.get("from", "") or "0",
+            rs=last.get("rs", ""),
+            open=last.get("open", ""),
+            at=last.get("at", ""),
+            filters=tuple(_chosen(parameters)),
+            path=path,
+        )
+
+    # Changes
+
+    def fresh(self, **changes: Any) -> ListState:
+        """Return a state that selects other rows: a new point in time, the first page, nothing open."""
+        return replace(self, **{"rs": "", "offset": "0", "at": "", "open": "", **changes})
+
+    def within(self, **changes: Any) -> ListState:
+        """Return a state of the same result set: another page, another order."""
+        return replace(self, **{"open": "", "at": "", **changes})
+
+    def find(self, name: str, *, exclude: bool = False) -> Chosen | None:
+        """Return the filter by a field."""
+        return next((item for item in self.filters if item.name == name and item.exclude == exclude), None)
+
+    def has(self, name: str, value: str, *, exclude: bool = False) -> bool:
+        """Return whether a value is filtered by."""
+        found = self.find(name, exclude=exclude)
+        return found is not None and value in found.values
+
+    def toggled(self, name: str, value: str, *, exclude: bool = False) -> ListState:
+        """Return the state with a value added to a field's filter, or taken from it."""
+        found = self.find(name, exclude=exclude)
+        if found and value in found.values:
+            return self.with_filter(name, [v for v in found.values if v != value], exclude=exclude)
+        kept = [] if found is None or found.is_presence or value == ANY else list(found.values)
+        changed = self.with_filter(name, [*kept, value], exclude=exclude)
+        # A value is wanted or unwanted, never both; wanting one ends "has none at all".
+        other = changed.find(name, exclude=not exclude)
+        if other is None:
+            return changed
+        rest = [] if other.is_presence or value == ANY else [v for v in other.values if v != value]
+        return changed.with_filter(name, rest, exclude=not exclude)
+
+    def with_filter(self, name: str, values: Iterable[str], *, exclude: bool = False) -> ListState:
+        """Return the state with a field's filter replaced, in its place; no values remove it."""
+        new = Chosen(name, tuple(dict.fromkeys(values)), exclude)
+        kept: list[Chosen] = []
+        placed = False
+        for item in self.filters:
+            if item.name == name and item.exclude == exclude:
+                if new.values:
+                    kept.append(new)
+                placed = True
+            else:
+                kept.append(item)
+        if not placed and new.values:
+            kept.append(new)
+        return self.fresh(filters=tuple(kept))
+
+    def inverted(self, item: Chosen) -> ListState:
+        """Return the state with one filter turned into its opposite."""
+        turned = replace(item, exclude=not item.exclude)
+        rest = tuple(
+            turned if other == item else other
+            for other in self.filters
+            if other == item or (other.name, other.exclude) != (turned.name, turned.exclude)
+        )
+        return self.fresh(filters=rest)
+
+    def without(self, item: Chosen) -> ListState:
+        """Return the state without one filter."""
+        return self.fresh(filters=tuple(other for other in self.filters if other != item))
+
+    # Writing
+
+    def pairs(self, *, keep_place: bool = True) -> list[tuple[str, str]]:
+        """Return the parameters of the address; what is as usual is left out."""
+        found = [("q", self.q)] if self.q else []
+        if self.start != DEFAULT_START:
+            found.append(("start", self.start))
+        if self.end != DEFAULT_END:
+            found.append(("end", self.end))
+        for item in self.filters:
+            found += [(_parameter(item), value) for value in item.values]
+        if self.mode != "grouped":
+            found.append(("mode", self.mode))
+        if self.sort:
+            found.append(("sort", self.sort))
+        if keep_place:
+            found.append(("size", self.size))
+            places = (("from", self.offset if self.offset != "0" else ""), ("rs", self.rs), ("at", self.at))
+            found += [(name, value) for name, value in (*places, ("open", self.open)) if value]
+        return found
+
+    @property
+    def url(self) -> str:
+        """Return the address."""
+        pairs = self.pairs()
+        if not (self.rs or self.offset != "0"):
+            pairs = [pair for pair in pairs if pair != ("size", str(SIZES[0]))]
+        return f"{self.path}?{urlencode(pairs)}" if pairs else self.path
+
+    def hidden(self, *without: str) -> list[tuple[str, str]]:
+        """Return what a form of the page sends along: the filters, but no place and no point in time."""
+        return [(name, value) for name, value in self.pairs(keep_place=False) if name not in without]
+
+    # Meaning
+
+    def raw(self, registry: Registry) -> Json:
+        """Return the parameters of the API that mean the same: there is one language of filters."""
+        faults: list[Detail] = []
+        body: Json = {
+            "query_string": self.q or None,
+            "additional_fields": [entry for item in self.filters for entry in _entries(item, registry)],
+            "start_time": None if self.start == OPEN_END else self.start,
+            "end_time": None if self.end == OPEN_END else self.end,
+            "is_show_aggs": False if self.mode == "incidents" else None,
+            "collapse_grouped": self.mode == "grouped",
+            "with_total_docs": True,
+            "from": _number(self.offset),
+            "size": _number(self.size),
+        }
+        if self.sort:
+            body["sort"] = sort_entries(self.sort, faults)
+        if _number(self.size) not in SIZES:
+            faults.append(Detail("size", _("25, 50 or 100")))
+        if faults:
+            raise ValidationFailed.of(faults)
+        return body
+
+    def query(self, registry: Registry, zone: str, pit: str | None) -> ListQuery:
+        """Return the page that the address asks for; raises `ValidationFailed` with every fault."""
+        return parse_listing({**self.raw(registry), "pit": pit}, registry=registry, zone=zone)
+
+
+def _number(text: str) -> int | str:
+    return int(text) if _WHOLE.fullmatch(text) else text
+
+
+def _chosen(parameters: Mapping[str, Sequence[str]]) -> Iterable[Chosen]:
+    for name, values in parameters.items():
+        given = tuple(dict.fromkeys(value for value in values if value != ""))
+        if not given or name in OWN or name.startswith("csrf"):
+            continue
+        if name.startswith("not."):
+            yield Chosen(name.removeprefix("not."), given, exclude=True)
+        else:
+            yield Chosen(name.removeprefix("f."), given)
+
+
+def _parameter(item: Chosen) -> str:
+    if item.exclude:
+        return f"not.{item.name}"
+    ambiguous = item.name in OWN or item.name.startswith(("not.", "f.", "csrf"))
+    return f"f.{item.name}" if ambiguous else item.name
+
+
+def _entries(item: Chosen, registry: Registry) -> Iterable[Json]:
+    """Return a filter as the API's additional fields; an unknown field is refused there, in the API's words."""
+    known = registry.get(item.name)
+    base = {"name": item.name, "exclude": item.exclude}
+    if item.is_presence and (known is None or known.kind in (Kind.KEYWORD, Kind.TEXT)):
+        yield {**base, "type": "text", "value": ANY}
+    elif known is not None and known.kind is Kind.NUMBER:
+        for value in item.values:
+            yield {**base, "type": "number", "value": value}
+    elif known is not None and known.custom_type == "text":
+        for value in item.values:
+            yield {**base, "type": "text", "value": value}
+    else:
+        yield {**base, "type": "multiselect", "value": list(item.values)}
