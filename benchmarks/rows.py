@@ -1,0 +1,257 @@
+"""The rows of the table that read: lists at any depth, the order of the index, statistics."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import analysts, data, writing
+from benchmarks.calls import Connection, encoded, in_turns, recorded, summary, timed
+from benchmarks.ground import Ground, say
+from benchmarks.report import Row
+from imweb.accounts.actor import Actor, actor_of
+from imweb.accounts.models import ApiToken, Role, User
+from imweb.accounts.setup import ensure_roles
+from imweb.incidents import services
+from imweb.incidents.params import parse_listing, parse_statistics
+from imweb.incidents.registry import registry
+from imweb.opensearch import gateway
+
+Json = dict[str, Any]
+LIST = "/_im/incidents_full_types"
+STATISTICS = f"{LIST}/stats/severity"
+DEPTHS = (100_000, 900_000)
+
+
+class Bench:
+    """What every row needs: who asks, over which connections, and the listing's p50 that others are compared with."""
+
+    def __init__(self, ground: Ground, options: argparse.Namespace) -> None:
+        ensure_roles()
+        user, _new = User.objects.get_or_create(username="bench")
+        user.roles.set(Role.objects.filter(name="admin"))
+        ApiToken.objects.filter(user=user).delete()
+        _row, self.token = ApiToken.issue(user, "bench", days=1)
+        self.ground = ground
+        self.options = options
+        self.rounds: int = options.rounds
+        self.actor: Actor = actor_of(user)
+        self.ours = Connection(ground.web_url, self.token)
+        self.raw = Connection(ground.opensearch_url)
+        self._page: dict[str, Any] = {}
+
+    def lease(self) -> str:
+        """Return a new lease on a point in time."""
+        return str(self.ours.json("GET", "/_im/incidents/pit")["id"])
+
+    def release(self, lease: str) -> None:
+        """Give a lease back."""
+        self.ours.json("DELETE", "/_im/incidents/pit", {"id": lease})
+
+    def asked(self, lease: str, **more: Any) -> Json:
+        """Return the body of a list of everything."""
+        return {**data.window(), "pit": lease, **more}
+
+    def replay(self, searches: list[tuple[str, bytes]]) -> Callable[[int], Any]:
+        """Return a call that sends recorded searches to OpenSearch, one after the other."""
+        return lambda _number: [self.raw.send("POST", path, body) for path, body in searches]
+
+    def listing(self, body: Json) -> list[tuple[str, bytes]]:
+        """Return the searches behind a page."""
+        with recorded() as found:
+            services.list_documents(self.actor, parse_listing(body, registry=registry(), zone="UTC"))
+        return found
+
+    def page_one(self) -> dict[str, Any]:
+        """Measure the first page, ours and raw, once a run."""
+        if not self._page:
+            lease = self.lease()
+            body = encoded(self.asked(lease))
+            searches = self.listing(self.asked(lease))
+            ours, raw = in_turns(self.rounds, lambda _n: self.ours.send("GET", LIST, body), self.replay(searches))
+            self._page = {"ours": summary(ours), "raw": summary(raw), "searches": searches}
+            self.release(lease)
+        return self._page
+
+
+def measure(ground: Ground, options: argparse.Namespace) -> list[Row]:
+    """Measure every row, or those asked for."""
+    bench = Bench(ground, options)
+    rows: list[Row] = []
+    for name, row in ROWS.items():
+        if options.only and name not in options.only:
+            continue
+        say(name)
+        rows += row(bench)
+    return rows
+
+
+def listing(bench: Bench) -> list[Row]:
+    """Page 1, newest first, 25 documents in a point in time."""
+    page = bench.page_one()
+    ours, raw = page["ours"]["p50"], page["raw"]["p50"]
+    return [
+        Row(
+            "`incidents_full_types`, 25 documents, newest first, p50",
+            ours,
+            raw,
+            "raw + 3 ms",
+            ours <= raw + 3,
+            f"{ours - raw:+.1f} ms, {ours / raw:.2f} × raw; {len(page['searches'])} search",
+            {"ours": page["ours"], "raw": page["raw"]},
+        )
+    ]
+
+
+def with_total(bench: Bench) -> list[Row]:
+    """The same page with its exact total."""
+    lease = bench.lease()
+    asked = bench.asked(lease, with_total_docs=True)
+    body = encoded(asked)
+    ours, raw = in_turns(
+        bench.rounds, lambda _n: bench.ours.send("GET", LIST, body), bench.replay(bench.listing(asked))
+    )
+    bench.release(lease)
+    mine, theirs = summary(ours), summary(raw)
+    return [
+        Row(
+            "the same page with its exact total, p50",
+            mine["p50"],
+            theirs["p50"],
+            "",
+            None,
+            "",
+            {"ours": mine, "raw": theirs},
+        )
+    ]
+
+
+def unsorted(bench: Bench) -> list[Row]:
+    """The same query on an index without our sort order."""
+    if bench.options.without_plain:
+        return []
+    page = bench.page_one()
+    pit = gateway().create_pit(data.plain_indices(), "10m")
+    try:
+        ((path, content),) = page["searches"]
+        body = json.loads(content)
+        body["pit"] = {"id": pit.id, "keep_alive": "10m"}
+        rounds = max(10, bench.rounds // 10)
+        (times,) = in_turns(rounds, bench.replay([(path, encoded(body))]))
+    finally:
+        gateway().delete_pits([pit.id])
+    plain = summary(times)
+    ratio = plain["p50"] / page["ours"]["p50"]
+    return [
+        Row(
+            "the same query on an index without our sort order, raw, p50",
+            page["ours"]["p50"],
+            plain["p50"],
+            "ours ≥ 20 × faster",
+            ratio >= 20,
+            f"ours is {ratio:.1f} × faster; raw against raw {plain['p50'] / page['raw']['p50']:.1f} ×",
+            {"plain": plain},
+        )
+    ]
+
+
+def next_pages(bench: Bench) -> list[Row]:
+    """The next page far down."""
+    first = bench.page_one()["ours"]["p50"]
+    rows = []
+    for depth in (depth for depth in DEPTHS if depth + 25 < bench.options.size):
+        lease = bench.lease()
+        cursor = bench.ours.json("GET", LIST, bench.asked(lease, **{"from": depth - 25}))["next"]
+        body = encoded(bench.asked(lease, search_after=cursor))
+        (times,) = in_turns(bench.rounds, lambda _n, body=body: bench.ours.send("GET", LIST, body))  # type: ignore[misc]
+        bench.release(lease)
+        found = summary(times)
+        ratio = found["p50"] / first
+        name = f"next page at depth {depth:,}, p50"
+        rows.append(Row(name, found["p50"], first, "1.2 × page 1", ratio <= 1.2, f"{ratio:.2f} × page 1", found))
+    return rows
+
+
+def jump(bench: Bench) -> list[Row]:
+    """A jump to an offset far down, another each time, and whether it lands where it should."""
+    first = bench.page_one()["ours"]["p50"]
+    depth = min(DEPTHS[-1], bench.options.size * 9 // 10)
+    lease = bench.lease()
+    rng = random.Random(1)
+    asked = [bench.asked(lease, **{"from": depth + rng.randrange(50_000)}) for _ in range(400)]
+    fresh = bench.lease()
+    # Nothing of this point in time is in the request cache yet.
+    cold = timed(lambda: bench.ours.send("GET", LIST, encoded(bench.asked(fresh, **{"from": depth}))))
+    bench.release(fresh)
+    rounds = max(20, bench.rounds // 2)
+    (times,) = in_turns(rounds, lambda number: bench.ours.send("GET", LIST, encoded(asked[number % len(asked)])))
+    exact = _lands(bench, lease, depth)
+    bench.release(lease)
+    found = summary(times)
+    ratio = found["p50"] / first
+    return [
+        Row(
+            f"a jump to offset {depth:,} and beyond, exact, p50",
+            found["p50"],
+            first,
+            "5 × page 1",
+            ratio <= 5 and exact,
+            f"{ratio:.2f} × page 1; the first of a point in time {cold:.0f} ms;"
+            f" {'exact, counted raw' if exact else 'NOT where it should be'}",
+            found | {"first": round(cold, 1), "exact": exact},
+        )
+    ]
+
+
+def _lands(bench: Bench, lease: str, depth: int) -> bool:
+    """Return whether exactly `depth` documents go before the one that stands at the offset."""
+    from imweb.incidents.pits import use_pit
+
+    doc = bench.ours.json("GET", LIST, bench.asked(lease, **{"from": depth, "size": 1}))["docs"][0]
+    key = f"{doc['_meta']['type']}/{doc['_meta']['id']}"
+    same = {"bool": {"filter": [{"term": {"@timestamp": doc["@timestamp"]}}, {"range": {"key": {"lt": key}}}]}}
+    later = {"range": {"@timestamp": {"gt": doc["@timestamp"], "lte": data.END}}}
+    query = {"bool": {"should": [later, same], "must_not": [{"term": {"deleted": True}}]}}
+    raw_id = use_pit(lease, bench.actor.user_id).raw_id
+    body = {"size": 0, "track_total_hits": True, "query": query, "pit": {"id": raw_id, "keep_alive": "60s"}}
+    found = bench.raw.json("POST", "/_search", body)["hits"]["total"]["value"]
+    return bool(found == depth)
+
+
+def statistics(bench: Bench) -> list[Row]:
+    """Statistics repeated in one slot of the pool: what a thousand analysts ask for."""
+    lease = bench.lease()
+    asked = bench.asked(lease, interval="auto")
+    body = encoded(asked)
+    with recorded() as searches:
+        services.severity_statistics(bench.actor, parse_statistics(asked, registry=registry(), zone="UTC"))
+    ours, raw = in_turns(bench.rounds, lambda _n: bench.ours.send("POST", STATISTICS, body), bench.replay(searches))
+    bench.release(lease)
+    mine, theirs = summary(ours), summary(raw)
+    return [
+        Row(
+            "statistics with histogram, repeated in one slot, p50",
+            mine["p50"],
+            theirs["p50"],
+            "raw cached + 3 ms",
+            mine["p50"] <= theirs["p50"] + 3,
+            f"{mine['p50'] - theirs['p50']:+.1f} ms",
+            {"ours": mine, "raw": theirs},
+        )
+    ]
+
+
+ROWS: dict[str, Callable[[Bench], list[Row]]] = {
+    "listing": listing,
+    "total": with_total,
+    "unsorted": unsorted,
+    "next": next_pages,
+    "jump": jump,
+    "statistics": statistics,
+    "bulk": writing.bulk,
+    "sync": writing.sync,
+    "analysts": analysts.paging,
+}
