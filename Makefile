@@ -77,7 +77,7 @@ measure:
 	@if [ -e benchmarks/measure.py ]; then exec $(PY) -m benchmarks.measure $(ARGS); else echo "There are no measures yet."; fi
 
 fuzz:
-	$(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz --timeout=7200 $(ARGS)
+	IM_FUZZ_SECONDS=1800 $(PY) -m pytest -m "hypothesis or fuzz" --hypothesis-profile=fuzz --timeout=7200 $(ARGS)
 
 clean: stop
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage

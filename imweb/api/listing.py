@@ -8,7 +8,7 @@ from typing import Any
 from imweb.accounts import permissions
 from imweb.api import examples, schemas
 from imweb.api.operations import Call, Operation
-from imweb.api.parameters import merged, refuse
+from imweb.api.parameters import merged, refuse, too_long
 from imweb.errors import Detail, ValidationFailed
 from imweb.incidents import services
 from imweb.incidents.params import (
@@ -67,6 +67,7 @@ def statistics_query(call: Call) -> StatisticsQuery:
 def field_query(call: Call) -> ListQuery:
     """Return the page that field filters ask for; a body may hold them as well as the query string."""
     faults: list[Detail] = []
+    too_long(call.query, faults)
     texts = {name: list(values) for name, values in call.query.items()}
     for name, value in call.body.items():
         given = _texts(name, value, faults)

@@ -16,6 +16,7 @@ from imweb.accounts import permissions
 from imweb.api import schemas, wording
 from imweb.api.encoding import encode
 from imweb.api.operations import Call, NoParameters, Operation
+from imweb.api.parameters import MAX_IN_ADDRESS
 
 Json = dict[str, Any]
 REF = "#/components/schemas/{model}"
@@ -180,6 +181,8 @@ def _scalar(schema: Json) -> Json | None:
     if not texts or texts[0].get("type") in ("array", None):
         return None
     plain = dict(texts[0])
+    if plain["type"] == "string" and "enum" not in plain:
+        plain["maxLength"] = min(plain.get("maxLength", MAX_IN_ADDRESS), MAX_IN_ADDRESS)
     if schema.get("default") is not None:
         plain["default"] = schema["default"]
     return plain

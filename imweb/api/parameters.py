@@ -16,6 +16,7 @@ from imweb.incidents.params import sort_entries, validated
 
 Json = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
+MAX_IN_ADDRESS = 8_192
 _WHOLE = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 
 
@@ -23,6 +24,7 @@ def merged(model: type[BaseModel], query: Mapping[str, Sequence[str]], body: Jso
     """Return the parameters of an endpoint, adding a fault for each that was given twice with different values."""
     kinds = kinds_of(model)
     found = dict(body)
+    too_long(query, faults)
     for name, texts in query.items():
         value = _value(name, texts[0], kinds.get(name, str), faults)
         if any(text != texts[0] for text in texts[1:]):
@@ -32,6 +34,14 @@ def merged(model: type[BaseModel], query: Mapping[str, Sequence[str]], body: Jso
         elif not _same(body[name], value):
             faults.append(Detail(name, "given in the body and in the query string with different values"))
     return found
+
+
+def too_long(query: Mapping[str, Sequence[str]], faults: list[Detail]) -> None:
+    """Add a fault for each text that belongs into a body: servers and proxies cut long addresses off."""
+    for name, texts in query.items():
+        if any(len(text) > MAX_IN_ADDRESS for text in texts):
+            reason = f"at most {MAX_IN_ADDRESS} characters in an address; send it in the body"
+            faults.append(Detail(name if len(name) <= 64 else f"{name[:64]}…", reason))
 
 
 def read(model: type[M], query: Mapping[str, Sequence[str]], body: Json) -> M:

@@ -24,7 +24,7 @@ MAX_VALUES = 1_000
 MAX_FROM = 2**53
 # As long as the longest that we give out ourselves: a lease over 64 shards; a place behind a value of 8,191 characters.
 MAX_TOKEN = 32_768
-MAX_CURSOR = 65_536
+MAX_CURSOR = 49_152
 M = TypeVar("M", bound=BaseModel)
 
 Instant = Annotated[str, Field(max_length=128)] | int

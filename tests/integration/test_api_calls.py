@@ -347,6 +347,15 @@ class TestParameters:
         fields = [detail["field"] for detail in answer.error["details"]]
         assert {"from", "size", "typo", "start_time", "additional_fields[0].type", "pit"} <= set(fields)
 
+    @pytest.mark.parametrize("path", ["incidents_full_types", "incidents", "aggregations/results"])
+    def test_a_text_too_long_for_an_address_belongs_into_the_body(self, api: Api, path: str) -> None:
+        answer = api.call("GET", f"{path}?search_after={'A' * 8_193}")
+        reasons = [fault["reason"] for fault in answer.error["details"]]
+        assert answer.status == 400
+        assert "at most 8192 characters in an address; send it in the body" in reasons
+        answer = api.call("GET", path, {"search_after": "A" * 8_193})
+        assert answer.error["details"][0]["reason"] == "the 'next' of an earlier answer, unchanged; this is none"
+
     def test_a_query_string_that_is_no_utf_8_is_400(self, api: Api) -> None:
         answer = api.call("GET", "incidents_full_types?query_string=%ff")
         assert (answer.status, answer.error["reason"]) == (400, "The query string is not UTF-8.")
