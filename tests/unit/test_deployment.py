@@ -161,3 +161,13 @@ def test_certificates_that_exist_are_kept(made: Path) -> None:
     before = {path.name: path.read_bytes() for path in made.iterdir()}
     runpy.run_path(str(ROOT / "deploy" / "certificates.py"))["main"](made)
     assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+
+
+def test_the_readme_names_every_setting() -> None:
+    sources = [path.read_text() for path in (ROOT / "imweb").rglob("*.py")]
+    reads = r'(?:env\.(?:str|bool|int|list|db)|bounded_int|address|environ\.get)\(\s*"([A-Z][A-Z_]+)"'
+    names = {name for text in sources for name in re.findall(reads, text)}
+    assert {"OPENSEARCH_URL", "IM_PORT", "IM_SECRET_KEY"} <= names
+    readme = (ROOT / "README.md").read_text()
+    # The last is freedesktop.org's, and honoured.
+    assert not [name for name in names - {"XDG_CACHE_HOME"} if f"`{name}`" not in readme]
