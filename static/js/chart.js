@@ -1,4 +1,5 @@
-// Charts: an element with data-chart names the id of a JSON script; ECharts is fetched only when one is in the page.
+// Charts: an element with data-chart names the id of a JSON script, or holds the JSON itself in data-values where htmx
+// swaps it in (scripts are taken out of fragments). ECharts is fetched only when a chart is in the page.
 // Its numbers also stand in a table, so nothing here is the only way to them.
 
 const drawn = new Map();
@@ -74,24 +75,19 @@ function severityOption(data, palette) {
 function go(host, from, to) {
   const url = new URL(host.dataset.span, location.href);
   url.searchParams.set("start", new Date(from).toISOString());
-  url.searchParams.set("end", new Date(to).toISOString());
-  const link = document.createElement("a");
-  link.href = url;
-  link.hidden = true;
-  // The same way as any filter: htmx when the page has it, else plain navigation.
-  const view = document.getElementById("view");
-  if (view && window.htmx) {
-    window.htmx.ajax("GET", url.pathname + url.search, { target: "#view", select: "#view", swap: "outerHTML" })
-      .then(() => history.pushState({ htmx: true }, "", url));
+  url.searchParams.set("end", new Date(to - 1).toISOString());
+  // The same way as any filter: htmx when the page has it (the answer says the address), else plain navigation.
+  if (document.getElementById("view") && window.htmx) {
+    window.htmx.ajax("GET", url.pathname + url.search, { source: "#view", target: "#view", swap: "outerHTML" });
   } else {
     location.assign(url);
   }
 }
 
 async function draw(host) {
-  const source = document.getElementById(host.dataset.chart);
-  if (!source) return;
-  const data = JSON.parse(source.textContent);
+  const text = host.dataset.values ?? document.getElementById(host.dataset.chart)?.textContent;
+  if (!text) return;
+  const data = JSON.parse(text);
   const { init } = await import("../vendor/echarts-6.1.0/echarts.js");
   if (!host.isConnected) return;
   const names = { text: fromVar("--im-text"), sub: fromVar("--im-sub"), line: fromVar("--im-line"), panel: fromVar("--im-panel"), accent: fromVar("--im-accent"), brush: fromVar("--im-shadow") };
@@ -108,11 +104,11 @@ async function draw(host) {
     const range = areas?.[0]?.coordRange;
     if (!range) return;
     const [first, last] = range.map((at) => Math.min(Math.max(Math.round(at), 0), data.starts.length - 1));
-    go(host, data.starts[first], data.starts[last] + data.step);
+    go(host, data.starts[first], data.ends[last]);
   });
   chart.getZr().on("click", (event) => {
     const [at] = chart.convertFromPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY]) ?? [];
-    if (at >= 0 && at < data.starts.length) go(host, data.starts[at], data.starts[at] + data.step);
+    if (at >= 0 && at < data.starts.length) go(host, data.starts[at], data.ends[at]);
   });
 }
 

@@ -6,6 +6,8 @@ import "./table.js";
 import "./flyout.js";
 import "./query.js";
 import "./chart.js";
+import "./list.js";
+import "./keys.js";
 
 // Light and dark without a reload; the form also works by itself.
 document.addEventListener("submit", (event) => {

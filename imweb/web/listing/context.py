@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 from urllib.parse import urlencode
@@ -141,6 +142,7 @@ def around_context(here: Frame, state: ListState, found: Around) -> Json:
         "controls": filters.controls(state, here.custom, found.live),
         "tiles": chart.tiles(state, levels, found.change, short),
         "chart": drawn,
+        "chart_json": json.dumps(drawn, separators=(",", ":")),
         "chart_headings": headings,
         "chart_rows": behind,
         "span_url": state.fresh(start="now-1d", end="now").url,
@@ -154,9 +156,9 @@ def _note(interval: str | None, change: Change | None) -> str:
     if change is None:
         return per
     day = 86_400_000
-    named = {day: _("change to the day before"), 7 * day: _("change to the week before")}
+    named = {day: _("vs. the day before"), 7 * day: _("vs. the week before")}
     nearest = min(named, key=lambda span: abs(span - change.span_ms))
-    words_for = named[nearest] if abs(nearest - change.span_ms) <= 2 else _("change to the time before")
+    words_for = named[nearest] if abs(nearest - change.span_ms) <= 2 else _("vs. the time before")
     return f"{per} · {words_for}" if per else words_for
 
 
