@@ -85,8 +85,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     IM_DATA_DIR.mkdir(parents=True, exist_ok=True)
 else:
-    DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# Opening one, with its pragmas, costs more than all that a call asks of it.
+DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # OpenSearch and Redis

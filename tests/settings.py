@@ -58,3 +58,5 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"]}
 # Hashing slowly by design would be most of the suite's time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# A thread of the live server must not hold on to a database that the test drops.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
