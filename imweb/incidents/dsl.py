@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -62,12 +62,26 @@ def time_bounds(filters: Filters, now_ms: int) -> tuple[int | None, int | None]:
 
 def time_clause(start_ms: int | None, end_ms: int | None) -> list[Json]:
     """Return the range clause over the time, none when it is unbounded."""
-    bounds: Json = {}
+    bounds: dict[str, int] = {}
     if start_ms is not None:
         bounds["gte"] = start_ms
     if end_ms is not None:
         bounds["lte"] = end_ms
-    return [{"range": {"@timestamp": {**bounds, "format": "epoch_millis"}}}] if bounds else []
+    return [date_range("@timestamp", bounds)] if bounds else []
+
+
+def date_range(path: str, bounds: Mapping[str, int]) -> Json:
+    """Return the range clause over a date, its bounds in epoch milliseconds.
+
+    OpenSearch takes a negative `lte` or `gt` for the millisecond before (measured on 3.8), so times before 1970 are
+    bounded from the other side.
+    """
+    other = {"lte": "lt", "gt": "gte"}
+    shifted = {
+        (other[name] if ms < 0 and name in other else name): ms + (ms < 0 and name in other)
+        for name, ms in bounds.items()
+    }
+    return {"range": {path: {**shifted, "format": "epoch_millis"}}}
 
 
 def field_clause(item: FieldFilter) -> Json:
@@ -81,7 +95,7 @@ def field_clause(item: FieldFilter) -> Json:
             return any_of([text_clause(path, str(value)) for value in item.values])
         case _:
             if item.field.kind is Kind.DATE:
-                return any_of([{"range": {path: {"gte": v, "lte": v, "format": "epoch_millis"}}} for v in item.values])
+                return any_of([date_range(path, {"gte": v, "lte": v}) for v in item.values])
             return {"terms": {path: list(item.values)}}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from imweb.incidents.dsl import sort_of, time_sort
+from imweb.incidents.dsl import date_range, sort_of, time_sort
 from imweb.incidents.fields import FieldDef, Kind
 from imweb.incidents.paging.by_time import DIRECT, ByTime
 from imweb.incidents.paging.reader import Reader
@@ -43,8 +43,9 @@ class ByField:
         return [sort_of(self.field.exact, order, self.field.kind), *time_sort(self.newest_first)]
 
     def _range(self, bounds: Json) -> Json:
-        extra = {"format": "epoch_millis"} if self.field.kind is Kind.DATE else {}
-        return {"range": {self.field.exact: {**bounds, **extra}}}
+        if self.field.kind is Kind.DATE:
+            return date_range(self.field.exact, bounds)
+        return {"range": {self.field.exact: dict(bounds)}}
 
     def _tie(self, reader: Reader, value: str | int | float, rest: int) -> Place | None:
         same = reader.narrowed(self._range({"gte": value, "lte": value}))

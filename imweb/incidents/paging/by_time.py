@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from imweb.incidents.dsl import time_sort
+from imweb.incidents.dsl import date_range, time_sort
 from imweb.incidents.paging.reader import Reader
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ class ByTime:
         The range beside the cursor makes every depth cost the same; every document has a time, so none is lost.
         """
         bound = "lte" if self.newest_first else "gte"
-        beside = {"range": {"@timestamp": {bound: place[0], "format": "epoch_millis"}}}
+        beside = date_range("@timestamp", {bound: place[0]})
         return reader.hits(time_sort(self.newest_first), size, after=place, extra=[beside], source=source)
 
     def at(self, reader: Reader, offset: int, size: int, *, source: bool = True) -> list[Json]:
@@ -40,7 +40,7 @@ class ByTime:
         if found is None:
             return []
         bound, rest = found
-        beside = [{"range": {"@timestamp": {("lte" if self.newest_first else "gte"): bound, "format": "epoch_millis"}}}]
+        beside = [date_range("@timestamp", {("lte" if self.newest_first else "gte"): bound})]
         if rest + size <= WINDOW:
             return reader.hits(sort, size, offset=rest, extra=beside, source=source)
         place = self._skip(reader, rest, beside)
@@ -103,7 +103,7 @@ class ByTime:
                 }
             }
         }
-        within = {"range": {"@timestamp": {"gte": low, "lte": high, "format": "epoch_millis"}}}
+        within = date_range("@timestamp", {"gte": low, "lte": high})
         answer = reader.aggregate(aggs, within)
         return [(int(bucket["key"]), int(bucket["doc_count"])) for bucket in answer["time"]["buckets"]]
 
