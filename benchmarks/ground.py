@@ -32,12 +32,17 @@ class Ground:
     redis_url: str
     web_url: str
     own_node: bool
+    load: tuple[float, ...]
+    """The machine's load of the last minutes before anything was measured."""
 
 
 @contextmanager
 def servers(size: int) -> Iterator[Ground]:
     """Start what the environment does not name, set Django up, and stop at the end what was started."""
+    # WhiteNoise warns when there are no collected files; these pages take theirs from `static/` itself.
+    (FOLDER / "static").mkdir(parents=True, exist_ok=True)
     own_node = not os.environ.get("OPENSEARCH_URL")
+    load = tuple(round(value, 2) for value in os.getloadavg())
     with ExitStack() as stack:
         if own_node:
             node = Node(folder=FOLDER / "opensearch", cluster="imbench", heap=HEAP)
@@ -64,7 +69,7 @@ def servers(size: int) -> Iterator[Ground]:
         import django
 
         django.setup()
-        yield Ground(os.environ["OPENSEARCH_URL"], os.environ["REDIS_URL"], web_url, own_node)
+        yield Ground(os.environ["OPENSEARCH_URL"], os.environ["REDIS_URL"], web_url, own_node, load)
 
 
 @contextmanager

@@ -50,7 +50,6 @@ def machine() -> dict[str, Any]:
         "opensearch": gateway().info()["version"]["number"],
         "django": version("django"),
         "granian": version("granian"),
-        "load_before": [round(value, 2) for value in os.getloadavg()],
     }
 
 
@@ -61,7 +60,8 @@ def finish(rows: list[Row], ground: Ground, size: int) -> dict[str, Any]:
         "incidents": size,
         "documents": {alias: gateway().count({"match_all": {}}, index=alias) for alias in schema.document_aliases()},
         "revision": _revision(),
-        "machine": machine() | {"load_after": [round(value, 2) for value in os.getloadavg()]},
+        "machine": machine()
+        | {"load_before": ground.load, "load_after": [round(value, 2) for value in os.getloadavg()]},
         "own_node": ground.own_node,
         "rows": [asdict(row) for row in rows],
     }
