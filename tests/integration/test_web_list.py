@@ -1,0 +1,292 @@
+"""The list page against the API: the same rows in the same order, and what the page says when it cannot show any."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from django.test import Client
+
+from imweb.accounts.models import Role, User
+from imweb.incidents.models import CustomField
+from imweb.incidents.pits import release_all
+from imweb.incidents.pits.models import ResultSet
+from imweb.incidents.setup import apply_custom_fields
+from imweb.opensearch.node import free_port
+from tests import stored
+from tests.integration.pits_ground import servers
+from tests.stored import at
+
+WINDOW = {"start_time": "2025-11-01", "end_time": "2025-12-31"}
+WINDOW_URL = "start=2025-11-01&end=2025-12-31"
+LEVELS = ["critical", "high", "medium", "low", "informational"]
+
+
+class Seen(HTMLParser):
+    """What a person finds on the page: rows by key, the pager's links, the words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.keys: list[str] = []
+        self.next = ""
+        self.words: list[str] = []
+        self.url = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "tr" and found.get("data-key"):
+            self.keys.append(str(found["data-key"]))
+        if tag == "a" and "data-next" in found:
+            self.next = str(found["href"])
+        if found.get("id") == "view":
+            self.url = str(found["data-url"])
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.words.append(data.strip())
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@pytest.fixture
+def client(lead: User) -> Client:
+    client = Client()
+    client.force_login(lead)
+    return client
+
+
+@pytest.fixture
+def detections(indices: None) -> list[str]:
+    """120 incidents, 20 of them in four groups, and a custom field of each type that filters."""
+    for name, kind in (("site", "select"), ("tags", "multiselect"), ("score", "number"), ("ticket", "text")):
+        CustomField.objects.create(name=name, label=name.capitalize(), type=kind, options=["north", "south", "a", "b"])
+    apply_custom_fields()
+    for number in range(4):
+        members = {f"g{number}-{n}": _incident(number * 5 + n) for n in range(5)}
+        stored.group(f"result-{number}", members, severity=LEVELS[number], title=f"Group {number}")
+    return stored.incidents({f"i{n:03}": _incident(n) for n in range(20, 120)})
+
+
+def _incident(number: int) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "@timestamp": at(-60 * (number // 2)),
+        "title": f"Detection {number % 7}",
+        "severity": LEVELS[number % 5],
+        "status": ["new", "in_progress", "closed"][number % 3],
+        "source": ["EDR", "Firewall"][number % 2],
+        "rule": {"id": str(number % 7), "name": f"Rule {number % 7}"},
+        "entities": {"host": f"WS-{number % 9}"},
+        "mitre": ["TA0002", "T1059.001"] if number % 2 else ["TA0006", "T1003"],
+        "site": ["north", "south"][number % 2],
+        "tags": ["a", "b"] if number % 3 else ["b"],
+        "score": float(number),
+        "ticket": f"INC-{number}",
+    }
+    if number % 4:
+        fields["reviewer"] = f"analyst{number % 4}"
+    return fields
+
+
+def _field(name: str, kind: str, value: Any, *, exclude: bool = False) -> dict[str, Any]:
+    return {"name": name, "type": kind, "value": value, "exclude": exclude}
+
+
+SAME: dict[str, tuple[str, dict[str, Any]]] = {
+    "nothing": ("", {"collapse_grouped": True}),
+    "everything": ("mode=all", {}),
+    "incidents only": ("mode=incidents", {"is_show_aggs": False}),
+    "two severities": (
+        "severity=critical&severity=high&sort=severity:desc",
+        {
+            "collapse_grouped": True,
+            "additional_fields": [_field("severity", "multiselect", ["critical", "high"])],
+            "sort": [{"severity": "desc"}],
+        },
+    ),
+    "all but one status, by title": (
+        "not.status=closed&mode=all&sort=title:asc",
+        {
+            "additional_fields": [_field("status", "multiselect", ["closed"], exclude=True)],
+            "sort": [{"title": "asc"}],
+        },
+    ),
+    "nobody": (
+        "not.reviewer=*&mode=incidents&sort=@timestamp:asc",
+        {
+            "is_show_aggs": False,
+            "additional_fields": [_field("reviewer", "text", "*", exclude=True)],
+            "sort": [{"@timestamp": "asc"}],
+        },
+    ),
+    "a number": (
+        "score=30..77&mode=all",
+        {"additional_fields": [_field("score", "number", "30..77")]},
+    ),
+    "a pattern": (
+        "ticket=inc-1*&mode=all",
+        {"additional_fields": [_field("ticket", "text", "inc-1*")]},
+    ),
+    "a select and a multiselect, by reviewer": (
+        "site=north&tags=a&mode=all&sort=reviewer:asc",
+        {
+            "additional_fields": [_field("site", "multiselect", ["north"]), _field("tags", "multiselect", ["a"])],
+            "sort": [{"reviewer": "asc"}],
+        },
+    ),
+    "a tactic and a rule": (
+        "mitre=TA0006&rule.name=Rule+3&mode=all&sort=status:desc",
+        {
+            "additional_fields": [
+                _field("mitre", "multiselect", ["TA0006"]),
+                _field("rule.name", "multiselect", ["Rule 3"]),
+            ],
+            "sort": [{"status": "desc"}],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_page_and_api_agree_on_total_and_order(client: Client, detections: list[str], name: str) -> None:
+    query, body = SAME[name]
+    answer = client.post(
+        "/_im/incidents_full_types",
+        json.dumps({**WINDOW, **body, "size": 1000, "with_total_docs": True}),
+        content_type="application/json",
+    ).json()
+    expected = [f"{doc['_meta']['type']}/{doc['_meta']['id']}" for doc in answer["docs"]]
+    assert expected, "a filter that finds nothing shows nothing"
+
+    url = f"/incidents/?{WINDOW_URL}&{query}"
+    walked: list[str] = []
+    while url:
+        page = Seen(client.get(url).content.decode())
+        assert f"{answer['total_docs']:,} row" in page.text
+        walked += page.keys
+        url = page.next
+    assert walked == expected
+
+
+def test_pages_of_one_address_share_one_point_in_time(client: Client, detections: list[str], lead: User) -> None:
+    first = Seen(client.get(f"/incidents/?{WINDOW_URL}&mode=all").content.decode())
+    stored.incidents({f"later{n}": {"@timestamp": at(30)} for n in range(40)})
+    second = Seen(client.get(first.next).content.decode())
+    assert not set(first.keys) & set(second.keys)
+    assert not [key for key in second.keys if "later" in key]
+    assert ResultSet.objects.filter(user_id=lead.pk).count() == 1
+
+
+def test_an_ended_point_in_time_is_opened_again_at_the_same_row(client: Client, detections: list[str]) -> None:
+    first = Seen(client.get(f"/incidents/?{WINDOW_URL}&mode=all").content.decode())
+    second = Seen(client.get(first.next).content.decode())
+    stored.incidents({f"later{n}": {"@timestamp": at(30)} for n in range(7)})
+    release_all(User.objects.get(username="lead").pk)
+    page = Seen(client.get(second.url).content.decode())
+    assert "opened again" in page.text
+    # Seven newer rows stand before it now; it begins with its old first row, or with another of the same moment.
+    assert second.keys[0] in page.keys[:2]
+    assert second.keys[1:20] == page.keys[page.keys.index(second.keys[0]) + 1 :][:19]
+
+
+def test_signing_out_ends_the_page_s_point_in_time(client: Client, detections: list[str], lead: User) -> None:
+    client.get(f"/incidents/?{WINDOW_URL}")
+    assert ResultSet.objects.filter(user_id=lead.pk).exists()
+    client.post("/logout")
+    assert not ResultSet.objects.filter(user_id=lead.pk).exists()
+
+
+def test_new_filters_release_the_set_that_they_leave(client: Client, detections: list[str], lead: User) -> None:
+    old = Seen(client.get(f"/incidents/?{WINDOW_URL}").content.decode())
+    left = dict(parse_qsl(urlsplit(old.url).query))["rs"]
+    headers = {"HX-Request": "true", "HX-Target": "view", "HX-Current-URL": f"http://testserver{old.url}"}
+    answer = client.get(f"/incidents/?{WINDOW_URL}&status=new", headers=headers)
+    assert answer["HX-Push-Url"].startswith("/incidents/?")
+    keys = set(ResultSet.objects.filter(user_id=lead.pk).values_list("key", flat=True))
+    assert left not in keys
+    assert len(keys) == 1
+
+
+FAULTS = {
+    "from=-1": "0 or more",
+    "size=1000000000": "25, 50 or 100",
+    "size=ten": "25, 50 or 100",
+    "start=yesterday": "is no time",
+    "start=2025-12-01&end=2025-01-01": "is after end_time",
+    "nonsense=1": "is no field",
+    "severty=high": "did you mean 'severity'",
+    "risk=abc": "is no field",
+    "sort=nonsense:asc": "is no field",
+    "sort=mitre:asc": "choose another field",
+    "sort=severity": "severity:desc",
+    "rs=%2E%2E": "key of a result set",
+}
+
+
+@pytest.mark.parametrize("query", FAULTS)
+def test_a_mistaken_address_is_answered_in_the_page(client: Client, indices: None, query: str) -> None:
+    answer = client.get(f"/incidents/?{query}")
+    page = Seen(answer.content.decode())
+    assert answer.status_code == 400
+    assert FAULTS[query] in page.text
+    assert "Refresh" in page.text, "the frame stands around the error"
+
+
+def test_a_query_that_is_not_understood_keeps_its_text(client: Client, indices: None) -> None:
+    pytest.importorskip("imweb.incidents.querylang")
+    answer = client.get("/incidents/", {"q": "severity:(critical or"})
+    html = answer.content.decode()
+    assert answer.status_code == 400
+    assert "severity:(critical or" in html
+    assert "The search text is not understood" in html
+
+
+def test_hostile_text_stays_text(client: Client, indices: None) -> None:
+    evil = "<script>alert(1)</script>{{ 7 }}\u202egnp.exe\"'" + "A" * 10_000
+    stored.incidents({"evil": {"title": evil, "entities": {"host": evil, "command_line": evil}, "reviewer": evil[:99]}})
+    html = client.get(f"/incidents/?{WINDOW_URL}").content.decode()
+    assert "<script>alert" not in html
+    assert "\u202e" not in html
+    assert "U+202E" in html
+    assert len(html) < 120_000
+
+
+def test_who_may_not_see_incidents_is_told_so(indices: None, analyst: User) -> None:
+    role = Role.objects.create(name="nothing", label="Nothing", permissions=["incident.comment"])
+    analyst.roles.set([role])
+    client = Client()
+    client.force_login(analyst)
+    answer = client.get("/incidents/")
+    assert answer.status_code == 403
+    assert "incident.view" in answer.content.decode()
+
+
+def test_a_visitor_is_sent_to_sign_in_and_back(db: None) -> None:
+    answer = Client().get("/incidents/?severity=high")
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/login?next=")
+    assert "severity%3Dhigh" in answer["Location"]
+
+
+def test_opensearch_down_is_said_in_the_page(client: Client, indices: None, settings: Any) -> None:
+    with servers(settings, OPENSEARCH_URL=f"http://127.0.0.1:{free_port()}"):
+        answer = client.get("/incidents/?severity=high")
+        fragment = client.get("/incidents/?severity=high", headers={"HX-Request": "true", "HX-Target": "rows"})
+    html = answer.content.decode()
+    assert answer.status_code == 503
+    assert "The search does not answer" in html
+    assert "Refresh" in html, "the frame stands around the error"
+    assert fragment.status_code == 503
+    assert fragment["HX-Retarget"] == "#toasts", "the rows that stand stay as they are"
+
+
+def test_redis_down_shows_the_list_all_the_same(client: Client, detections: list[str], settings: Any) -> None:
+    with servers(settings, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"):
+        answer = client.get(f"/incidents/?{WINDOW_URL}&mode=all")
+    assert answer.status_code == 200
+    assert len(Seen(answer.content.decode()).keys) == 25
