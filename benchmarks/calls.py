@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from imweb.opensearch import gateway
 
 Json = dict[str, Any]
+IDLE_SECONDS = 5.0
 
 
 class Connection:
@@ -23,6 +24,7 @@ class Connection:
     def __init__(self, url: str, token: str | None = None) -> None:
         where = urlsplit(url)
         self.connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=600)
+        self.used = 0.0
         self.headers = {"Content-Type": "application/json"}
         if token:
             self.headers["Authorization"] = f"Bearer {token}"
@@ -32,6 +34,10 @@ class Connection:
 
     def send(self, method: str, path: str, content: bytes = b"", *, good: Sequence[int] = (200, 201, 202)) -> bytes:
         """Send ready bytes."""
+        if time.monotonic() - self.used > IDLE_SECONDS:
+            # The server has closed it by now; http.client opens another.
+            self.connection.close()
+        self.used = time.monotonic()
         self.connection.request(method, path, content, self.headers)
         response = self.connection.getresponse()
         answer = response.read()

@@ -22,7 +22,7 @@ class Row:
     """One line of the table: what was measured in milliseconds, beside what, and whether the goal is met."""
 
     name: str
-    ours: float
+    ours: float | None
     beside: float | None
     goal: str
     met: bool | None

@@ -105,7 +105,12 @@ def measure(ground: Ground, options: argparse.Namespace) -> list[Row]:
         if options.only and name not in options.only:
             continue
         say(name)
-        rows += row(bench)
+        try:
+            rows += row(bench)
+        except (Exception, SystemExit) as error:
+            # The others have been measured, or will be: an hour's numbers are not thrown away for one row.
+            say(f"{name} failed: {error!r}")
+            rows.append(Row(name, None, None, "", False, f"could not be measured: {error}"[:300]))
     return rows
 
 
