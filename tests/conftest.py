@@ -139,7 +139,9 @@ def celery_worker(redis_server: Any, transactional_db: None) -> Iterator[Callabl
 
     def start(*arguments: str) -> Process:
         name = f"worker-{len(started)}"
-        command = [sys.executable, "-m", "celery", "-A", "imweb", "worker", "-c", "2", "-n", f"{name}@%h", *arguments]
+        # Celery logs that it is ready from INFO on.
+        command = [sys.executable, "-m", "celery", "-A", "imweb", "worker", "-l", "INFO", "-c", "2"]
+        command += ["-n", f"{name}@%h", *arguments]
         log = Path(TEST_FOLDER) / f"{name}-{os.urandom(3).hex()}.log"
         env = services.process_env() | {"DJANGO_SETTINGS_MODULE": "imweb.settings", "IM_LOG_LEVEL": "INFO"}
         worker = Process(name, command, log, env=env)
