@@ -17,7 +17,7 @@ from imweb.accounts.models import ApiToken, User
 from imweb.api import routes
 from tests.api_client import Api, api_for
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.relational]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests import services
 
 Serve = Callable[..., None]
 ALIASES = (schema.incidents_alias, schema.aggregations_alias, schema.history_alias)
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.relational]
 
 
 def bootstrap() -> str:
