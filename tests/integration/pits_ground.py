@@ -14,7 +14,7 @@ from django.db import connections
 
 from imweb import redis as imweb_redis
 from imweb.incidents import pits
-from imweb.incidents.pits import link, local, raw
+from imweb.incidents.pits import link, local
 from imweb.opensearch import client, gateway, schema
 
 T = TypeVar("T")
@@ -49,11 +49,6 @@ def _count(lease: pits.Lease, query: dict[str, Any]) -> int:
         "pit": {"id": lease.raw_id, "keep_alive": pits.keep_alive()},
     }
     return int(gateway().search(body)["hits"]["total"]["value"])
-
-
-def open_contexts() -> int:
-    """Return how many contexts over our indices OpenSearch holds open now."""
-    return sum(raw.listed().values())
 
 
 def in_threads(count: int, work: Callable[[int], T]) -> list[T]:

@@ -14,7 +14,7 @@ from imweb.incidents import pits
 from imweb.incidents.pits import ledger, slots
 from imweb.opensearch import gateway, schema
 from tests import services
-from tests.integration.pits_ground import count, in_threads, open_contexts, shows, write_incident
+from tests.integration.pits_ground import count, in_threads, shows, write_incident
 
 pytestmark = [pytest.mark.usefixtures("indices")]
 
@@ -30,7 +30,7 @@ def test_it_works() -> None:
     assert abs(lease.created_ms / 1000 - time.time()) < 60
     assert pits.use_pit(lease.token, ANNA) == lease
     assert pits.release_pit(lease.token, ANNA) is True
-    assert open_contexts() == 0
+    assert pits.open_contexts() == 0
 
 
 def test_it_is_frozen() -> None:
@@ -46,17 +46,17 @@ def test_leases_of_one_moment_share_one() -> None:
     leases = in_threads(50, lambda number: pits.open_pit(200 + number, True))
     assert len({lease.raw_id for lease in leases}) == 1
     assert len({lease.token for lease in leases}) == 50
-    assert open_contexts() == 2
+    assert pits.open_contexts() == 2
     for lease in leases:
         pits.release_pit(lease.token, lease.user_id)
-    assert open_contexts() == 0
+    assert pits.open_contexts() == 0
 
 
 def test_the_other_kind_has_its_own() -> None:
     both, incidents = pits.open_pit(ANNA, True), pits.open_pit(ANNA, False)
     assert both.raw_id != incidents.raw_id
     assert incidents.contexts == 1
-    assert open_contexts() == 3
+    assert pits.open_contexts() == 3
 
 
 def test_after_its_slot_nobody_joins(settings: Any) -> None:
@@ -72,7 +72,7 @@ def test_the_last_lease_closes_it() -> None:
     pits.release_pit(first.token, ANNA)
     assert count(second) == 0
     pits.release_pit(second.token, BERT)
-    assert open_contexts() == 0
+    assert pits.open_contexts() == 0
 
 
 def test_released_is_over_for_good() -> None:
@@ -116,10 +116,10 @@ def test_a_client_that_vanished_leaves_nothing(settings: Any) -> None:
     settings.IM_LEASE_SECONDS = 0.2
     pits.open_pit(ANNA, True)
     assert pits.sweep(force=True).renewed == 1
-    assert open_contexts() == 2
+    assert pits.open_contexts() == 2
     time.sleep(0.25)
     assert pits.sweep(force=True).closed == 1
-    assert open_contexts() == 0
+    assert pits.open_contexts() == 0
     assert pits.overview().contexts == 0
 
 
@@ -153,7 +153,7 @@ def test_own_writes_are_seen(settings: Any) -> None:
 
     in_threads(users, work)
     assert missed == []
-    assert open_contexts() <= settings.IM_PIT_BUDGET
+    assert pits.open_contexts() <= settings.IM_PIT_BUDGET
 
 
 def test_others_writes_wait_for_the_slot(settings: Any) -> None:
@@ -173,7 +173,7 @@ def test_as_of_now_shows_everybodys_writes(settings: Any) -> None:
         doc_id = write_incident(user_id=BERT)
         with pits.ephemeral(True) as lease:
             assert shows(lease, doc_id)
-    assert open_contexts() == 2
+    assert pits.open_contexts() == 2
 
 
 def test_as_of_now_is_shared_by_requests_of_one_moment() -> None:
@@ -183,7 +183,7 @@ def test_as_of_now_is_shared_by_requests_of_one_moment() -> None:
             return lease.raw_id
 
     assert len(set(in_threads(20, work))) <= 3
-    assert open_contexts() == 0
+    assert pits.open_contexts() == 0
 
 
 def test_the_budget_holds(settings: Any) -> None:
@@ -193,15 +193,15 @@ def test_the_budget_holds(settings: Any) -> None:
     for number in range(6):
         pits.open_pit(400 + number, True)
         opened += 2
-        assert open_contexts() == opened
+        assert pits.open_contexts() == opened
     # Nothing is shared any more within a slot, but in a full pool the newest one serves whoever it covers.
     newest = pits.open_pit(500, True)
-    assert open_contexts() == 12
+    assert pits.open_contexts() == 12
     write_incident(user_id=501)
     with pytest.raises(TooManyPits) as caught:
         pits.open_pit(501, True)
     assert 1 <= caught.value.retry_after <= 60
-    assert open_contexts() == 12
+    assert pits.open_contexts() == 12
     assert count(newest) == 0
 
 
@@ -214,7 +214,7 @@ def test_in_a_full_pool_whoever_holds_most_gives_way(settings: Any) -> None:
         doc_id = write_incident(user_id=ANNA)
         leases.append(pits.open_pit(ANNA, True))
         assert shows(leases[-1], doc_id)
-    assert open_contexts() == 6
+    assert pits.open_contexts() == 6
     doc_id = write_incident(user_id=BERT + 1)
     assert shows(pits.open_pit(BERT + 1, True), doc_id)
     for over in leases[:4]:
@@ -231,14 +231,14 @@ def test_stale_ones_make_room(settings: Any) -> None:
     time.sleep(0.25)
     write_incident(user_id=ANNA)
     assert pits.open_pit(ANNA, True)
-    assert open_contexts() == 2
+    assert pits.open_contexts() == 2
 
 
 def test_a_price_over_the_budget_says_so(settings: Any) -> None:
     settings.IM_PIT_BUDGET = 1
     with pytest.raises(TooManyPits, match="IM_PIT_BUDGET"):
         pits.open_pit(ANNA, True)
-    assert open_contexts() == 0
+    assert pits.open_contexts() == 0
 
 
 def test_a_user_has_a_limit_of_leases(settings: Any) -> None:
@@ -279,7 +279,7 @@ def test_an_emptied_redis_is_noticed(settings: Any) -> None:
     assert {slot.state for slot in pits.overview().slots} == {"open"}
     pits.release_pit(old.token, ANNA)
     pits.release_pit(new.token, ANNA)
-    assert open_contexts() == 0
+    assert pits.open_contexts() == 0
     with pytest.raises(PitExpired):
         pits.use_pit(old.token, ANNA)
 
@@ -295,7 +295,7 @@ def test_leftovers_of_an_emptied_redis_count_and_are_never_closed(settings: Any)
     with pytest.raises(TooManyPits):
         pits.open_pit(ANNA, True)
     pits.sweep(force=True)
-    assert open_contexts() == 6
+    assert pits.open_contexts() == 6
 
 
 def test_released_in_an_older_life_stays_released() -> None:
@@ -335,7 +335,7 @@ def test_an_administrator_closes_one() -> None:
     assert (slot.pit, slot.leases, slot.users, slot.contexts, slot.state) == (lease.pit, 1, 1, 2, "open")
     assert pits.close_slot(slot.pit) is True
     assert pits.close_slot(slot.pit) is False
-    assert open_contexts() == 0
+    assert pits.open_contexts() == 0
     with pytest.raises(PitExpired):
         pits.use_pit(lease.token, ANNA)
 
@@ -347,7 +347,7 @@ def test_all_of_a_user_are_released(settings: Any) -> None:
     kept = pits.open_pit(BERT, False)
     assert pits.release_all(ANNA) == 3
     assert pits.use_pit(kept.token, BERT)
-    assert open_contexts() == 1
+    assert pits.open_contexts() == 1
 
 
 def test_overview_of_an_idle_pool() -> None:

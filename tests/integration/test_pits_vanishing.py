@@ -37,7 +37,7 @@ from imweb.incidents.setup import ensure_indices
 from imweb.opensearch import gateway, schema
 from imweb.opensearch.jars import JarError
 from imweb.opensearch.node import Node, NodeError
-from tests.integration.pits_ground import open_contexts, servers, shows, write_incident
+from tests.integration.pits_ground import servers, shows, write_incident
 from tests.services import lacking, process_env, until
 
 FULL = os.environ.get("IM_VANISH") == "full"
@@ -93,7 +93,7 @@ def expected(node: Node, redis_alone: RedisServer, settings: Any) -> Iterator[li
             lines += [{"index": {"_index": schema.incidents_alias(), "_id": f"v{number}"}}]
             lines += [new_source("incident", f"v{number}", body, user="test", now_ms=0)]
         gateway().bulk(lines, refresh="true")
-        until(lambda: open_contexts() == 0, 30)
+        until(lambda: pits.open_contexts() == 0, 30)
         yield [f"v{number}" for number in range(DOCUMENTS)]
 
 

@@ -1,8 +1,9 @@
 """Points in time: leases that pages and scripts hold on a pool shared by everybody (DESIGN: Point in time, the heart).
 
 `open_pit`, `use_pit` and `release_pit` serve the API, `result_sets` the pages, `note_write` whoever writes a document,
-`ephemeral` a request that brought no point in time, `overview` and `close_slot` the system page. Searches take
-`lease.raw_id` and `keep_alive()`. The names are loaded when first used: Django reads this package before its models.
+`ephemeral` a request that brought no point in time, `overview` and `close_slot` the system page, `open_contexts` who
+measures. Searches take `lease.raw_id` and `keep_alive()`. The names are loaded when first used: Django reads this
+package before its models.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         use_pit,
     )
     from imweb.incidents.pits.raw import keep_alive
-    from imweb.incidents.pits.report import overview
+    from imweb.incidents.pits.report import open_contexts, overview
     from imweb.incidents.pits.sweeper import sweep
     from imweb.incidents.pits.tokens import Lease
     from imweb.incidents.pits.writes import note_write
@@ -33,6 +34,7 @@ _HOME = {
     "ephemeral": "pool",
     "keep_alive": "raw",
     "note_write": "writes",
+    "open_contexts": "report",
     "open_pit": "pool",
     "overview": "report",
     "release_all": "pool",
@@ -48,6 +50,7 @@ __all__ = [
     "ephemeral",
     "keep_alive",
     "note_write",
+    "open_contexts",
     "open_pit",
     "overview",
     "release_all",

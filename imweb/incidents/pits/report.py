@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from imweb.incidents.pits import ledger, slots
+from imweb.incidents.pits import ledger, raw, slots
 from imweb.incidents.pits.ledger import NewEpoch
 from imweb.incidents.pits.link import LedgerDown
 
@@ -41,6 +41,11 @@ class Overview:
     joined: int = 0
     epoch: str = ""
     slots: list[Slot] = field(default_factory=list)
+
+
+def open_contexts() -> int:
+    """Return how many contexts over our indices OpenSearch holds open now, whoever opened them."""
+    return sum(raw.listed().values())
 
 
 def overview() -> Overview:
