@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imweb.incidents import dsl
+from imweb.incidents import dsl, guard
 from imweb.incidents.dsl import Clauses
 from imweb.incidents.fields import Registry
 from imweb.incidents.params import Filters
@@ -17,4 +17,6 @@ def compile_filters(filters: Filters, registry: Registry, now_ms: int) -> Clause
     must = dsl.time_clause(start_ms, end_ms)
     wanted, unwanted = dsl.split(filters.fields)
     must += wanted
+    if filters.search_query is not None:
+        must.append(guard.checked(filters.search_query, registry, now_ms=now_ms, tz=filters.tz))
     return Clauses(tuple(must), (dsl.NOT_DELETED, *unwanted), start_ms, end_ms)

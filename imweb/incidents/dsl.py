@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from imweb.errors import Detail, ValidationFailed
 from imweb.incidents import times
+from imweb.incidents.clauses import any_of, text_clause
+from imweb.incidents.clauses import date_range as date_range
 from imweb.incidents.fields import FieldDef, Kind
 from imweb.incidents.params import INTERVALS, Bounds, FieldFilter, Filters
 
@@ -70,20 +72,6 @@ def time_clause(start_ms: int | None, end_ms: int | None) -> list[Json]:
     return [date_range("@timestamp", bounds)] if bounds else []
 
 
-def date_range(path: str, bounds: Mapping[str, int]) -> Json:
-    """Return the range clause over a date, its bounds in epoch milliseconds.
-
-    OpenSearch takes a negative `lte` or `gt` for the millisecond before (measured on 3.8), so times before 1970 are
-    bounded from the other side.
-    """
-    other = {"lte": "lt", "gt": "gte"}
-    shifted = {
-        (other[name] if ms < 0 and name in other else name): ms + (ms < 0 and name in other)
-        for name, ms in bounds.items()
-    }
-    return {"range": {path: {**shifted, "format": "epoch_millis"}}}
-
-
 def field_clause(item: FieldFilter) -> Json:
     """Return the clause of one field filter, without its negation."""
     path = item.field.exact
@@ -97,20 +85,6 @@ def field_clause(item: FieldFilter) -> Json:
             if item.field.kind is Kind.DATE:
                 return any_of([date_range(path, {"gte": v, "lte": v}) for v in item.values])
             return {"terms": {path: list(item.values)}}
-
-
-def text_clause(path: str, value: str) -> Json:
-    """Return a whole-value comparison that ignores case; `*` and `?` stand for any characters, `\\` takes that away."""
-    if any(character in value for character in "*?\\"):
-        return {"wildcard": {path: {"value": value, "case_insensitive": True}}}
-    return {"term": {path: {"value": value, "case_insensitive": True}}}
-
-
-def any_of(clauses: Sequence[Json]) -> Json:
-    """Return the clause that matches when one of several does."""
-    if len(clauses) == 1:
-        return clauses[0]
-    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
 
 
 def split(filters: Sequence[FieldFilter]) -> tuple[list[Json], list[Json]]:

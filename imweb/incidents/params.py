@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from imweb.errors import Detail, ValidationFailed
-from imweb.incidents import times
+from imweb.errors import Detail, QueryRejected, ValidationFailed
+from imweb.incidents import guard, times
 from imweb.incidents.fields import FieldDef, Kind, Registry
 
 Json = dict[str, Any]
@@ -296,6 +296,9 @@ def _filters(params: FilterParams, registry: Registry, zone: str, faults: list[D
     query = params.search_query
     if isinstance(query, str):
         query = _clause(query, faults)
+    if query is not None:
+        refused = guard.faults_of(query, registry, tz=times.parse_zone(chosen))
+        faults += [_Rejected(fault.field, fault.reason, fault.extra) for fault in refused]
     return Filters(
         search_query=query,
         query_string=(params.query_string or "").strip(),
@@ -316,10 +319,9 @@ def _clause(text: str, faults: list[Detail]) -> Json | None:
     if not text.strip():
         return None
     try:
-        clause = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        where = f" at position {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        faults.append(Detail("search_query", f"a JSON text holding one query clause; this is no JSON{where}"))
+        clause = guard.read(text, "search_query", guard.Limits())
+    except guard.Fault as fault:
+        faults.append(Detail(fault.path, f"a JSON text holding one query clause; this {fault.reason}"))
         return None
     if not isinstance(clause, dict):
         faults.append(Detail("search_query", 'a JSON text holding one query clause, for example {"match_all":{}}'))
@@ -559,7 +561,13 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
             return error["msg"]
 
 
+class _Rejected(Detail):
+    """A fault of a query clause that could be read: a refusal, unless something else is wrong besides."""
+
+
 def _raise(faults: list[Detail]) -> None:
     if faults:
         unique = list({(fault.field, fault.reason): fault for fault in faults}.values())
+        if all(isinstance(fault, _Rejected) for fault in unique):
+            raise QueryRejected(ValidationFailed.of(unique).reason, unique)
         raise ValidationFailed.of(unique)
