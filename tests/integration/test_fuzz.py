@@ -40,7 +40,9 @@ def test_the_api_keeps_to_its_description(indices: None, administrator: User, li
     config.write_text(CONFIG.format(hooks=fuzz_hooks.__file__))
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config), "run"]
     command += [f"{live_server.url}/_im/openapi.json", "--header", f"Authorization: Bearer {secret}"]
-    command += ["--checks", "all", "--mode", "all", "--continue-on-failure", "--workers", "2"]
+    command += ["--checks", "all", "--mode", "all", "--continue-on-failure"]
+    # One: Python 3.11 miscounts its depth when two threads compile at once, and hypothesis then reports a fault.
+    command += ["--workers", "1"]
     command += ["--max-examples", str(EXAMPLES), "--request-timeout", "60", "--suppress-health-check", "all"]
     if SECONDS:
         command += ["--max-time", str(SECONDS)]
