@@ -5,7 +5,7 @@ from __future__ import annotations
 from imweb.incidents import dsl, guard
 from imweb.incidents.dsl import Clauses
 from imweb.incidents.fields import Registry
-from imweb.incidents.params import Filters
+from imweb.incidents.params import Filters, text_clause
 
 
 def compile_filters(filters: Filters, registry: Registry, now_ms: int) -> Clauses:
@@ -19,4 +19,6 @@ def compile_filters(filters: Filters, registry: Registry, now_ms: int) -> Clause
     must += wanted
     if filters.search_query is not None:
         must.append(guard.checked(filters.search_query, registry, now_ms=now_ms, tz=filters.tz))
+    if text := text_clause(filters.query_string, registry, now_ms=now_ms, tz=filters.tz):
+        must.append(text)
     return Clauses(tuple(must), (dsl.NOT_DELETED, *unwanted), start_ms, end_ms)

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from imweb.errors import Detail, QueryRejected, ValidationFailed
-from imweb.incidents import guard, times
+from imweb.incidents import guard, querylang, times
 from imweb.incidents.fields import FieldDef, Kind, Registry
+from imweb.incidents.severities import severities
 
 Json = dict[str, Any]
 MAX_SIZE = 10_000
@@ -299,6 +300,10 @@ def _filters(params: FilterParams, registry: Registry, zone: str, faults: list[D
     if query is not None:
         refused = guard.faults_of(query, registry, tz=times.parse_zone(chosen))
         faults += [_Rejected(fault.field, fault.reason, fault.extra) for fault in refused]
+    try:
+        text_clause(params.query_string or "", registry, now_ms=0, tz=times.parse_zone(chosen))
+    except ValidationFailed as error:
+        faults += error.details
     return Filters(
         search_query=query,
         query_string=(params.query_string or "").strip(),
@@ -313,6 +318,14 @@ def _filters(params: FilterParams, registry: Registry, zone: str, faults: list[D
         collapse_grouped=params.collapse_grouped,
         zone=chosen,
     )
+
+
+def text_clause(text: str, registry: Registry, *, now_ms: int, tz: tzinfo) -> Json | None:
+    """Return the clause of a search text, None for an empty one; raises `ValidationFailed` with every fault."""
+    if not text.strip():
+        return None
+    ranks = {level.name: level.rank for level in severities()}
+    return querylang.compile_query(querylang.parse(text), registry, now_ms=now_ms, tz=tz, severity_ranks=ranks)
 
 
 def _clause(text: str, faults: list[Detail]) -> Json | None:
