@@ -239,7 +239,7 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=40,
+    max_examples=150,
     # Making a failing walk shorter would take minutes.
     phases=[Phase.explicit, Phase.generate],
     deadline=None,
