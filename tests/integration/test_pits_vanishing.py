@@ -188,7 +188,7 @@ def test_they_leave_nothing_and_never_exceed_the_budget(crowd: Crowd, settings: 
     assert 0 < crowd.most <= settings.IM_PIT_BUDGET
     assert pits.overview().leases == 0
     # The ledger began anew while the other application's was open, and leaves room for what it cannot name.
-    assert [slot.state for slot in pits.overview().slots] == ["found"]
+    assert {slot.state for slot in pits.overview().slots} <= {"found"}
 
 
 def test_a_small_budget_is_kept_too(crowd: Crowd, settings: Any) -> None:
