@@ -1,0 +1,57 @@
+"""What edits are judged by, read once for a whole batch: severity levels, workflows, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imweb import workflows
+from imweb.incidents.fields import CORE_FIELDS, INTERNAL, OPAQUE
+from imweb.incidents.severities import severities
+from imweb.workflows import Workflow
+
+# An aggregation result's are recomputed from its incidents by grouping alone.
+COMPUTED = frozenset(
+    {
+        "@timestamp",
+        "rule",
+        "source",
+        "entities",
+        "mitre",
+        "incident_aggregation_id",
+        "incident_aggregation_result_id",
+        "incidents_count",
+        "first_seen",
+        "comparison_fields",
+        "function_fields",
+        "additional_fields",
+        "event",
+    }
+)
+ONLY_GROUPS = frozenset({"incidents_count", "first_seen"}) | (OPAQUE - {"event"})
+MEMBERSHIP = frozenset({"incident_aggregation_id", "incident_aggregation_result_id"})
+KEPT_BY_US = INTERNAL | {"_id", "_index", "_source"}
+# Without these an incident is in no list or in no workflow.
+NEVER_EMPTY = frozenset({"@timestamp", "severity", "status", "workflow_id"})
+VERDICT = ("resolution", "resolution_note", "duplicate_of")
+SPREAD = ("status", "workflow_id", "severity", "comment", "reviewer", "resolution")
+RULE_PARTS = tuple(name.partition(".")[2] for name in CORE_FIELDS if name.startswith("rule."))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The configuration in force when a batch began."""
+
+    levels: tuple[str, ...]
+    workflows: Mapping[str, Workflow]
+    default: Workflow
+
+    @classmethod
+    def load(cls) -> Rules:
+        """Read the configuration."""
+        defined = workflows.workflows()
+        return cls(tuple(level.name for level in severities()), {w.id: w for w in defined}, defined[0])
+
+    def workflow(self, workflow_id: object) -> Workflow:
+        """Return a document's workflow; one that was removed since is replaced by the default."""
+        return self.workflows.get(str(workflow_id or ""), self.default)
