@@ -108,7 +108,7 @@ def named_fields(walk: Walk, params: Params) -> list[tuple[Target, bool]]:
     """Take `fields`: each with whether a pattern brought it along, so that its type need not fit the text."""
     given, where = params.take("fields"), params.at("fields")
     if given is None or given in ([], ["*"], "*"):
-        return [(EVERYTHING, True)]
+        return [(EVERYTHING, False)]
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > 100:
         raise Fault(where, _("must be an array of at most a hundred field names"))

@@ -290,4 +290,4 @@ def _ids(walk: Walk, value: Any, path: str, _depth: int) -> Json:
         raise Fault(where, _("may hold at most %(most)d values") % {"most": walk.limits.terms})
     if not all(isinstance(item, str) and len(item) <= 512 for item in given):
         raise Fault(where, _("must be an array of ids"))
-    return {"ids": {"values": given}}
+    return {"ids": {"values": list(given)}}

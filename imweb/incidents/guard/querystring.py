@@ -139,6 +139,8 @@ class _Reader:
                 faults.append(fault)
                 if not (self.lenient or wide):
                     raise
+        if faults and not clauses and not self.lenient:
+            raise faults[0]
         return any_of(clauses)
 
     def _compare(self, node: Any, target: Target) -> Json:

@@ -31,11 +31,11 @@ class Completion:
 def complete(text: str, cursor: int, registry: Registry) -> Completion:
     """Return what may stand at the cursor, a number of characters into the text."""
     before = text[: max(0, cursor)]
-    tail = _TAIL.search(before)
+    # What is quoted and closed cannot be confused with syntax once it is blanked out.
+    plain = _QUOTED.sub(lambda found: "x" * len(found[0]), before)
+    tail = _TAIL.search(plain)
     start = tail.start() if tail else len(before)
     typed = before[start:]
-    # What is quoted and closed cannot be confused with syntax once it is blanked out.
-    plain = _QUOTED.sub(lambda found: "x" * len(found[0]), before[:start]) + typed
     inside = _FIELD.search(plain)
     if inside:
         known = registry.resolve(inside[1])
