@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -158,7 +158,7 @@ while True:
 @pytest.fixture
 def beat_and_worker(
     celery_worker: Callable[..., Process], monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Any
-) -> Iterator[Process]:
+) -> Process:
     """A real worker with beat in it that sweeps every second; leases live two seconds."""
     settings.IM_LEASE_SECONDS = 2
     for name, value in {"IM_PIT_SWEEP_SECONDS": "1", "IM_LEASE_SECONDS": "2"}.items():

@@ -96,7 +96,7 @@ def test_another_users_is_not_found() -> None:
 def test_what_is_no_token_names_its_field() -> None:
     for call, field in ((pits.use_pit, "pit"), (pits.release_pit, "id")):
         with pytest.raises(ValidationFailed) as caught:
-            call("o_-7QQIWenotYWdncmVnYXRpb25z", ANNA)  # type: ignore[operator]
+            call("o_-7QQIWenotYWdncmVnYXRpb25z", ANNA)
         assert [detail.field for detail in caught.value.details] == [field]
 
 
@@ -365,4 +365,4 @@ def test_the_scripts_arithmetic_is_the_modules() -> None:
     )
     for budget in (1, 2, 3, 5, 7, 40, 300, 999):
         answers = imweb_redis.client().eval(script, 1, "x", budget)
-        assert [int(answer) for answer in answers] == [slots.slot_ms(n, budget) for n in range(budget + 1)]  # type: ignore[union-attr]
+        assert [int(answer) for answer in answers] == [slots.slot_ms(n, budget) for n in range(budget + 1)]
