@@ -220,7 +220,8 @@ FAULTS = {
     "start=2025-12-01&end=2025-01-01": "is after end_time",
     "nonsense=1": "is no field",
     "severty=high": "did you mean 'severity'",
-    "risk=abc": "is no field",
+    # A name that no other test brings a mapping for.
+    "ransom_level=abc": "is no field",
     "sort=nonsense:asc": "is no field",
     "sort=mitre:asc": "choose another field",
     "sort=severity": "severity:desc",
