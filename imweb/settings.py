@@ -134,6 +134,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": IM_PIT_SWEEP_SECONDS,
         "options": {"expires": IM_PIT_SWEEP_SECONDS},
     },
+    "jobs.resume": {"task": "jobs.resume", "schedule": 10, "options": {"expires": 10}},
+    "history.sweep": {"task": "history.sweep", "schedule": 30, "options": {"expires": 30}},
 }
 
 AUTH_USER_MODEL = "accounts.User"

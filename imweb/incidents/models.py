@@ -111,6 +111,8 @@ class Job(models.Model):
     total = models.PositiveIntegerField(default=0)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     owner = models.CharField(max_length=64, blank=True)
+    # What no other unfinished job may work on; the database alone decides between two that begin at once.
+    lock = models.CharField(max_length=600, unique=True, null=True, blank=True, default=None)
     created_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
 

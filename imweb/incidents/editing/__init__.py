@@ -1,7 +1,8 @@
 """Changing incidents and aggregation results: every write of a document passes here (DESIGN: Changing things)."""
 
+from imweb.incidents.editing.groups import update_aggregation
 from imweb.incidents.editing.many import BulkResult, bulk
 from imweb.incidents.editing.single import Outcome, create, delete, update
 from imweb.incidents.services import get_document
 
-__all__ = ["BulkResult", "Outcome", "bulk", "create", "delete", "get_document", "update"]
+__all__ = ["BulkResult", "Outcome", "bulk", "create", "delete", "get_document", "update", "update_aggregation"]

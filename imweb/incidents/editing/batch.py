@@ -37,6 +37,8 @@ class Target:
     steps: list[Step]
     suspect: bool = False
     done: bool = False
+    # The revision in a job's frozen list: what still stands there cannot have our change yet.
+    frozen: int | None = None
     stored: Stored | None = field(default=None, repr=False)
 
     def fail(self, error: ImError) -> None:
@@ -51,9 +53,21 @@ def write(targets: Sequence[Target], context: Context) -> None:
     """Make the steps of every target; each step carries its outcome afterwards."""
     try:
         for start in range(0, len(targets), CHUNK):
-            _write_chunk(targets[start : start + CHUNK], context)
+            part = targets[start : start + CHUNK]
+            _write_chunk(part, context)
+            if len(targets) > 1:
+                _shed(part)
     finally:
         note_write(context.actor.user_id)
+
+
+def _shed(targets: Sequence[Target]) -> None:
+    """Drop the sources of what is done: ten thousand of them would be held until the answer."""
+    for target in targets:
+        target.stored = None
+        for step in target.steps:
+            step.rev_after = step.document.rev if step.document else None
+            step.document = None
 
 
 def _write_chunk(targets: Sequence[Target], context: Context) -> None:
@@ -75,7 +89,7 @@ def _write_chunk(targets: Sequence[Target], context: Context) -> None:
             if any(target.suspect for target in open_) and attempt > 1:
                 continue
             raise
-        written = _send([(target, new) for target in open_ if (new := _next(target, context)) is not None])
+        written = _send([(target, new) for target in open_ if not target.done and (new := _next(target, context))])
         history.settle(written)
 
 
@@ -110,6 +124,8 @@ def _look_for_own(targets: Sequence[Target]) -> None:
     unsure = []
     for target in targets:
         if not target.suspect:
+            continue
+        if target.frozen is not None and target.stored and target.stored.source.get("rev") == target.frozen:
             continue
         own = {step.change for step in target.steps}
         if target.stored and own & known_changes(target.stored.source):

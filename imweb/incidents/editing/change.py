@@ -31,6 +31,7 @@ class Step:
     change: str
     result: str = ""
     document: Document | None = None
+    rev_after: int | None = None
     error: ImError | None = None
 
 

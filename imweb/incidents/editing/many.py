@@ -121,7 +121,7 @@ def _answer(doc_id: Any, step: Step | ImError) -> Json:
     if error is not None:
         return {"_id": doc_id, "status": error.status, "error": error.as_json()["error"]}
     if isinstance(step, Step) and step.result:
-        rev = step.document.rev if step.document else None
+        rev = step.document.rev if step.document else step.rev_after
         return {"_id": doc_id, "status": 201 if step.result == "created" else 200, "result": step.result, "rev": rev}
     lost = SearchUnavailable("OpenSearch did not answer; nothing of this line was changed. Send it again.")
     return {"_id": doc_id, "status": lost.status, "error": lost.as_json()["error"]}
