@@ -8,7 +8,7 @@ from imweb.incidents.fields import ENTITIES, Kind, Registry, mapping_of
 
 Json = dict[str, Any]
 _STORED_ONLY: Json = {"type": "object", "enabled": False}
-_SEARCHED = ("title", "description", "rule.name", "source", *(f"entities.{entity}" for entity in ENTITIES))
+SEARCHED = ("title", "description", "rule.name", "source", *(f"entities.{entity}" for entity in ENTITIES))
 
 
 def document_body(registry: Registry, *, shards: int, replicas: int) -> Json:
@@ -19,10 +19,11 @@ def document_body(registry: Registry, *, shards: int, replicas: int) -> Json:
     properties: Json = {}
     for field in registry.fields.values():
         _place(properties, field.name, mapping_of(field.kind))
-    for name in _SEARCHED:
+    for name in SEARCHED:
         _at(properties, name)["copy_to"] = "search_all"
     properties |= {
-        "search_all": {"type": "match_only_text"},
+        # With positions: `match_only_text` looks phrases up in the source, where a copied field has nothing.
+        "search_all": {"type": "text", "norms": False},
         "key": {"type": "keyword"},
         "rev": {"type": "long"},
         "touched": _STORED_ONLY,

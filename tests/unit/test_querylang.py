@@ -95,14 +95,17 @@ class TestCompiled:
         assert compiled("status:((a and not b) or c)") == expected
 
     def test_free_words_with_wildcards_are_cut_as_the_index_cuts(self) -> None:
-        assert compiled("WS-1*") == {
+        either = compiled("WS-1*")["bool"]["should"]
+        assert either[0] == {
             "bool": {
                 "filter": [
-                    {"match": {"search_all": {"query": "WS", "operator": "and"}}},
-                    {"wildcard": {"search_all": {"value": "1*", "case_insensitive": True}}},
+                    {"match": {"title": {"query": "WS", "operator": "and"}}},
+                    {"wildcard": {"title": {"value": "1*", "case_insensitive": True}}},
                 ]
             }
         }
+        assert {"wildcard": {"entities.host": {"value": "WS-1*", "case_insensitive": True}}} in either
+        assert compiled("certu*") == {"wildcard": {"search_all": {"value": "certu*", "case_insensitive": True}}}
 
     def test_words_that_only_begin_like_operators(self) -> None:
         words = tuple(Words(Value(word)) for word in ("android", "order", "nothing"))

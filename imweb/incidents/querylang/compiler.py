@@ -15,6 +15,7 @@ from imweb.incidents import patterns, times
 from imweb.incidents.clauses import any_of, date_range
 from imweb.incidents.fields import FieldDef, Kind, Registry
 from imweb.incidents.guard.values import to_number
+from imweb.incidents.mappings import SEARCHED
 from imweb.incidents.querylang.grammar import FIELD
 from imweb.incidents.querylang.nodes import And, Between, Compare, Field, Node, Not, Or, Query, Value, Words
 
@@ -113,7 +114,20 @@ class _Compiler:
         assigned = None if value.quoted else _ASSIGNED.match(value.raw)
         if assigned and self.registry.resolve(assigned[1]):
             raise _Bad(_('write "%(name)s:" to search a field') % {"name": assigned[1]})
-        return self._text(SEARCH_ALL, value)
+        pattern = value.pattern
+        if pattern is None or len([piece for piece in _CUT.split(pattern) if piece.strip("*")]) < 2:
+            return self._text(SEARCH_ALL, value)
+        # Such as WS-1*: whole values where there are such, and words behind each other are not asked of the others.
+        patterns.check_wildcard(pattern)
+        known = [self.registry.fields[name] for name in SEARCHED if name in self.registry.fields]
+        return any_of(
+            [
+                self._text(found.name, value)
+                if found.kind is Kind.TEXT
+                else {"wildcard": {found.name: {"value": pattern, "case_insensitive": True}}}
+                for found in known
+            ]
+        )
 
     def _text(self, path: str, value: Value) -> Json:
         """Compare words with an analysed text: all of them, in order when they are quoted."""
