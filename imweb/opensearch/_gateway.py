@@ -18,6 +18,8 @@ from imweb.opensearch.errors import check_complete, classify, translate
 
 Json = dict[str, Any]
 SEARCH_TIME_LIMIT = "25s"
+# One encoder for all lines: `json.dumps` with options makes one each time.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,7 @@ class Gateway:
 
 def dumps(value: Json) -> bytes:
     """Serialise one line of a bulk body."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode(value).encode()
 
 
 @cache

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,11 +53,22 @@ class Target:
 def write(targets: Sequence[Target], context: Context) -> None:
     """Make the steps of every target; each step carries its outcome afterwards."""
     try:
-        for start in range(0, len(targets), CHUNK):
-            part = targets[start : start + CHUNK]
-            _write_chunk(part, context)
-            if len(targets) > 1:
-                _shed(part)
+        # While one chunk's entries are copied the next one is read and written.
+        with ThreadPoolExecutor(max_workers=1) as copying:
+            waiting: list[Future[None]] = []
+            for start in range(0, len(targets), CHUNK):
+                part = targets[start : start + CHUNK]
+                if len(targets) <= CHUNK:
+                    _write_chunk(part, context, history.settle)
+                else:
+                    _write_chunk(part, context, lambda written: waiting.append(copying.submit(history.settle, written)))
+                    # No more than two chunks are held at once.
+                    while len(waiting) > 1:
+                        waiting.pop(0).result()
+                if len(targets) > 1:
+                    _shed(part)
+            for copy in waiting:
+                copy.result()
     finally:
         note_write(context.actor.user_id)
 
@@ -70,7 +82,7 @@ def _shed(targets: Sequence[Target]) -> None:
             step.document = None
 
 
-def _write_chunk(targets: Sequence[Target], context: Context) -> None:
+def _write_chunk(targets: Sequence[Target], context: Context, settle: Callable[[list[Stored]], object]) -> None:
     deadline = time.monotonic() + PATIENCE
     attempt = 0
     while open_ := [target for target in targets if not target.done]:
@@ -90,7 +102,7 @@ def _write_chunk(targets: Sequence[Target], context: Context) -> None:
                 continue
             raise
         written = _send([(target, new) for target in open_ if not target.done and (new := _next(target, context))])
-        history.settle(written)
+        settle(written)
 
 
 def _unsettled(target: Target) -> ImError:
