@@ -184,3 +184,15 @@ class TestQueryString:
     @pytest.mark.parametrize("text", ["a && b", "a || b", "risk:many", "x:y", "severity:[a TO", "risk:1*", "risk:x~"])
     def test_refused(self, text: str) -> None:
         refused({"query_string": {"query": text}})
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("NOT " * 2_400 + "a", "-" * 9_999 + "a", "+" * 9_999 + "a", "a" + "^2" * 4_000, "title:" * 1_600 + "a"),
+            *("a AND " * 1_600 + "a", "a " * 4_999, "/" * 9_999, '"' * 9_999, "title:[" * 1_200, "a:" * 4_999),
+            *("title:a\\", '"a"~0.5', "_exists_:(a)", "incidents_count:>=" + "9" * 400, "title:/((a/"),
+        ],
+        ids=lambda text: text[:12],
+    )
+    def test_what_is_made_to_hurt_is_refused(self, text: str) -> None:
+        refused({"query_string": {"query": text}})

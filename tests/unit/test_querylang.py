@@ -253,3 +253,6 @@ class TestCompletion:
 
     def test_the_cursor_counts_not_the_end(self) -> None:
         assert querylang.complete("sev and x", 3, REGISTRY).prefix == "sev"
+
+    def test_a_pasted_text_is_not_completed(self) -> None:
+        assert querylang.complete('"' * 5_000, 5_000, REGISTRY).options == ()

@@ -12,6 +12,8 @@ _FIELD = re.compile(r"([@A-Za-z_][\w.@-]*)[ \t]*(?::[ \t]*(?:>=|<=|>|<)?|>=|<=|>
 _TAIL = re.compile(r'"(?:\\.|[^"\\])*$|[^\s()"]*$', re.DOTALL)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 MAX_OPTIONS = 20
+# What somebody types is shorter; a pasted one is not completed, since looking for open quotes is quadratic.
+MAX_TEXT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Completion:
 def complete(text: str, cursor: int, registry: Registry) -> Completion:
     """Return what may stand at the cursor, a number of characters into the text."""
     before = text[: max(0, cursor)]
+    if len(before) > MAX_TEXT:
+        return Completion("field", "", len(before))
     # What is quoted and closed cannot be confused with syntax once it is blanked out.
     plain = _QUOTED.sub(lambda found: "x" * len(found[0]), before)
     tail = _TAIL.search(plain)
