@@ -188,22 +188,20 @@ def _checked(kind: Kind[D], data: Sequence[Any]) -> None:
 def _conflict(kind: Kind[D], name: str, row: Entry | None, new: Json | None) -> VersionConflict:
     if row is None:
         return VersionConflict(f"Somebody removed '{name}' meanwhile; save it under a new name or start again.")
-    theirs = row.data
+    return conflict(name, row.data, new or {}, by=row.updated_by, at=row.updated_at)
+
+
+def conflict(name: str, theirs: Json, yours: Json, *, by: str, at: datetime) -> VersionConflict:
+    """Return the error for whoever saves an object that somebody changed meanwhile: who, when, both values."""
     details = [
         Detail(
             field,
-            f"{row.updated_by} changed it meanwhile",
-            {
-                "yours": (new or {}).get(field),
-                "theirs": theirs.get(field),
-                "user": row.updated_by,
-                "time": row.updated_at.isoformat(),
-            },
+            f"{by} changed it meanwhile",
+            {"yours": yours.get(field), "theirs": theirs.get(field), "user": by, "time": at.isoformat()},
         )
-        for field in sorted(theirs | (new or {}))
-        if (new or {}).get(field) != theirs.get(field)
+        for field in sorted(theirs | yours)
+        if yours.get(field) != theirs.get(field)
     ]
     return VersionConflict(
-        f"{row.updated_by or 'Somebody'} changed '{name}' meanwhile; nothing of yours was saved, and nothing is lost.",
-        details,
+        f"{by or 'Somebody'} changed '{name}' meanwhile; nothing of yours was saved, and nothing is lost.", details
     )

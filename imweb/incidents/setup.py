@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.conf import settings
 
+from imweb.errors import QueryRejected
 from imweb.incidents import mappings, registry
 from imweb.incidents.fields import mapping_of
 from imweb.incidents.models import CustomField
 from imweb.opensearch import gateway, schema
+
+log = logging.getLogger(__name__)
 
 
 def ensure_indices() -> list[str]:
@@ -28,10 +33,17 @@ def ensure_indices() -> list[str]:
 
 
 def apply_custom_fields() -> list[str]:
-    """Map every defined field in the live indices; return the names that were mapped now."""
+    """Map every defined field in the live indices; return the names that were mapped now.
+
+    A field whose name somebody mapped otherwise meanwhile is logged and waits; it keeps no other field waiting.
+    """
     mapped = []
     for row in CustomField.objects.filter(mapped=False):
-        gateway().put_mapping(schema.document_aliases(), {row.name: mapping_of(row.field.kind)})
+        try:
+            gateway().put_mapping(schema.document_aliases(), {row.name: mapping_of(row.field.kind)})
+        except QueryRejected as error:
+            log.warning("the custom field %s cannot be mapped: %s", row.name, error.reason)
+            continue
         CustomField.objects.filter(pk=row.pk).update(mapped=True)
         mapped.append(row.name)
     registry.forget()

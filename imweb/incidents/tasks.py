@@ -27,3 +27,13 @@ def sweep_history() -> None:
     from imweb.incidents import history
 
     history.sweep()
+
+
+@shared_task(name="fields.apply", ignore_result=True)  # type: ignore[untyped-decorator]
+def apply_custom_fields() -> None:
+    """Map the custom fields that were saved while OpenSearch was down."""
+    from imweb.incidents.models import CustomField
+    from imweb.incidents.setup import apply_custom_fields as apply
+
+    if CustomField.objects.filter(mapped=False).exists():
+        apply()
