@@ -248,6 +248,28 @@ def test_the_keys_move_tick_page_and_explain(desk: Desk, list_url: str, analyst:
     expect(page.locator("#q")).to_have_value("jx?")
 
 
+def test_a_link_works_from_the_moment_it_is_swapped_in(desk: Desk, list_url: str, analyst: User) -> None:
+    page = desk(analyst)
+    page.goto(list_url)
+    # The observer runs before anything else can: a link that htmx does not know yet would load the whole page.
+    page.evaluate(
+        """() => {
+            window.sameDocument = true;
+            const watch = new MutationObserver(() => {
+                if (document.querySelector(".im-pages [aria-current]")?.textContent.trim() !== "2") return;
+                watch.disconnect();
+                document.querySelector("a[data-previous]").click();
+                window.turned = true;
+            });
+            watch.observe(document.body, { childList: true, subtree: true });
+            document.querySelector("a[data-next]").click();
+        }"""
+    )
+    page.wait_for_function("() => window.turned || !window.sameDocument")
+    expect(page.locator(".im-place")).to_have_text("1–25 of 91")
+    assert page.evaluate("window.sameDocument") is True
+
+
 def test_density_columns_and_the_folded_chart_are_remembered(desk: Desk, list_url: str, analyst: User) -> None:
     page = desk(analyst)
     page.goto(list_url)

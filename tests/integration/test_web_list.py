@@ -291,3 +291,19 @@ def test_redis_down_shows_the_list_all_the_same(client: Client, detections: list
         answer = client.get(f"/incidents/?{WINDOW_URL}&mode=all")
     assert answer.status_code == 200
     assert len(Seen(answer.content.decode()).keys) == 25
+
+
+def test_pages_travel_compressed_with_a_blurred_length_and_the_api_as_it_is(
+    client: Client, detections: list[str]
+) -> None:
+    lengths = set()
+    for _attempt in range(6):
+        answer = client.get(
+            f"/incidents/?{WINDOW_URL}", headers={"HX-Request": "true", "HX-Target": "rows", "Accept-Encoding": "gzip"}
+        )
+        assert answer["Content-Encoding"] == "gzip"
+        assert len(answer.content) < 30_000
+        lengths.add(len(answer.content))
+    assert len(lengths) > 1
+    api = client.get("/_im/me", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in api
