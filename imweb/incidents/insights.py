@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,6 +54,18 @@ class Earlier:
     def verdict(self) -> tuple[str, int] | None:
         """Return the most frequent decision and its number."""
         return max(self.resolutions.items(), key=lambda item: item[1]) if self.resolutions else None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The rows of a list, and the incidents for which they stand."""
+
+    rows: int
+    incidents: int
+
+
+MAX_COUNTED = 256
+_counted: dict[bytes, Counts] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +194,33 @@ def rows_before(actor: Actor, filters: Filters, pit: str | None, at_ms: int, *, 
         )
 
 
-def incidents_behind(actor: Actor, filters: Filters, pit: str | None) -> int:
-    """Return for how many incidents the rows stand: those that stand alone, and the members of the groups."""
+def counts(actor: Actor, filters: Filters, pit: str | None) -> Counts:
+    """Return how many rows there are, and for how many incidents they stand: single ones, and the groups' members.
+
+    A point in time never changes, so what was counted there once is not counted again for its other pages.
+    """
     with result_set(actor, filters, pit, snapshot=False) as found:
+        query = found.clauses.query()
+        mark = _mark(found.reader.pit, query)
+        if mark and (known := _counted.get(mark)):
+            return known
         aggs = {"groups": {"filter": IS_AGGREGATION, "aggs": {"members": {"sum": {"field": "incidents_count"}}}}}
-        answer = found.reader.search(
-            {"size": 0, "query": found.clauses.query(), "aggs": aggs, "track_total_hits": True}
-        )
+        answer = found.reader.search({"size": 0, "query": query, "aggs": aggs, "track_total_hits": True})
     groups = answer["aggregations"]["groups"]
-    return int(answer["hits"]["total"]["value"]) - int(groups["doc_count"]) + int(groups["members"]["value"])
+    total = int(answer["hits"]["total"]["value"])
+    counted = Counts(total, total - int(groups["doc_count"]) + int(groups["members"]["value"]))
+    if mark:
+        # Two threads that meet here write the same; the oldest goes first.
+        _counted[mark] = counted
+        while len(_counted) > MAX_COUNTED:
+            _counted.pop(next(iter(_counted)), None)
+    return counted
+
+
+def _mark(raw_pit: str | None, query: Json) -> bytes:
+    if not raw_pit:
+        return b""
+    return hashlib.blake2b(f"{raw_pit} {json.dumps(query, sort_keys=True)}".encode(), digest_size=20).digest()
 
 
 def related(actor: Actor, doc: Document, now_ms: int) -> dict[str, int]:

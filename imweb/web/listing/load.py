@@ -120,23 +120,21 @@ def _placed(here: Frame, state: ListState, lease: Lease) -> ListState:
 
 def _table(here: Frame, state: ListState, lease: Lease, reopened: bool) -> Table:
     query = state.query(here.registry, here.actor.time_zone, lease.token)
-    page = services.list_documents(here.actor, query, excludes=EXCLUDES)
-    total = page.total or 0
+    counted = insights.counts(here.actor, query.filters, lease.token)
+    total = counted.rows
+    page = services.list_documents(here.actor, replace(query, with_total=False), excludes=EXCLUDES)
     if total and query.offset >= total:
         # Behind the end: a smaller set than when the address was made.
         state = replace(state, offset=str((total - 1) // query.size * query.size))
         query = state.query(here.registry, here.actor.time_zone, lease.token)
-        page = services.list_documents(here.actor, query, excludes=EXCLUDES)
+        page = services.list_documents(here.actor, replace(query, with_total=False), excludes=EXCLUDES)
     shown = columns(here.preferences, here.registry, here.custom)
     drawn = rows(page.docs, words(here, page, shown))
     by_time = query.sort.field == "@timestamp"
     links = pager(state, query.offset, query.size, len(drawn), total, drawn[-1].at_ms if drawn and by_time else None)
     if drawn and by_time:
         state = replace(state, at=str(drawn[0].at_ms) if query.offset else "")
-    behind = total
-    if state.mode != "incidents":
-        behind = insights.incidents_behind(here.actor, query.filters, lease.token)
-    return Table(state, query, drawn, shown, total, behind, page.now_ms, page.took_ms, links, reopened)
+    return Table(state, query, drawn, shown, total, counted.incidents, page.now_ms, page.took_ms, links, reopened)
 
 
 def words(here: Frame, page: Page, shown: Sequence[FieldDef] = ()) -> Words:
