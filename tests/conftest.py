@@ -21,6 +21,7 @@ from imweb.accounts.models import Role, User
 from imweb.accounts.setup import ensure_roles
 from imweb.demo.processes import Process
 from imweb.demo.redis_server import RedisServer
+from imweb.incidents import registry
 from imweb.incidents.setup import ensure_indices
 from imweb.opensearch.node import Node
 from tests import services
@@ -65,6 +66,8 @@ def new_indices(opensearch_server: Any, redis_server: Any, db: None) -> None:
     """This run's indices, made anew with nothing but the core mappings."""
     services.delete_indices()
     services.forget_keys()
+    # What an earlier test's fields left in memory would be mapped again.
+    registry.forget()
     ensure_indices()
 
 

@@ -92,6 +92,31 @@ def reorder(kind: Kind[D], names: Sequence[str], *, by: str) -> None:
     forget(kind)
 
 
+def replace(kind: Kind[D], data: Sequence[Mapping[str, Any]], *, by: str) -> None:
+    """Put these objects in the place of all that stand, as one change; else `ValidationFailed`."""
+    new = [kind.parse(item) for item in data]
+    with transaction.atomic():
+        rows = _rows(kind, by)
+        before = [row.data for row in sorted(rows.values(), key=lambda row: row.position)]
+        after = [kind.stored(value) for value in new]
+        if before == after:
+            return
+        _checked(kind, after)
+        Entry.objects.filter(kind=kind.name).delete()
+        for position, value in enumerate(new):
+            old = rows.get(value.name)
+            Entry.objects.create(
+                kind=kind.name,
+                name=value.name,
+                position=position,
+                data=after[position],
+                revision=(old.revision if old else 0) + 1,
+                updated_by=by,
+            )
+        Change.objects.create(kind=kind.name, action="changed", old=before, new=after, by=by)
+    forget(kind)
+
+
 def undo(kind: Kind[D], name: str, *, by: str) -> Item[D] | None:
     """Take back the last change of an object; returns what stands now, None when it is gone again."""
     last = Change.objects.filter(kind=kind.name, name=name).exclude(action="reordered").first()

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 
 from imweb.web import views_account as account
 from imweb.web import views_list as listing
+from imweb.web.settings_pages.urls import urlpatterns as settings_urls
 
 urlpatterns: list[URLPattern] = [
     path("", account.home, name="home"),
@@ -20,5 +21,6 @@ urlpatterns: list[URLPattern] = [
     path("incidents/list/members/<str:result_id>", listing.members, name="list-members"),
     path("incidents/list/remember", listing.remember_list, name="list-remember"),
     path("incidents/list/leave", listing.leave, name="list-leave"),
+    *settings_urls,
     path("severities.css", account.severities_css, name="severities-css"),
 ]

@@ -1,0 +1,75 @@
+"""What a change of settings touches: incidents, users' lists, rules; said before anything is saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imweb.accounts.models import User
+from imweb.configuration.store import values
+from imweb.errors import ImError
+from imweb.grouping.rules import RULES, GroupingRule
+from imweb.incidents.dsl import NOT_DELETED
+from imweb.opensearch import gateway, schema
+from imweb.workflows.definitions import WORKFLOWS
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Counts; `incidents` is None while OpenSearch does not answer. Views are users' own columns of the list."""
+
+    incidents: int | None
+    views: int
+    rules: list[str]
+
+
+def count(clause: dict[str, object]) -> int | None:
+    """Return how many incidents and groups match now, None while OpenSearch does not answer."""
+    body = {"bool": {"filter": [clause], "must_not": [NOT_DELETED]}}
+    try:
+        return gateway().count(body, index=schema.document_aliases())
+    except ImError:
+        return None
+
+
+def by_field(name: str) -> Touched:
+    """Return what uses a field."""
+    rules = [rule.title for rule in values(RULES) if _uses(rule, name)]
+    return Touched(count({"exists": {"field": name}}), _views(name), rules)
+
+
+def by_value(field: str, value: str) -> Touched:
+    """Return what uses a value of a field, such as a severity level or a status."""
+    rules = [rule.title for rule in values(RULES) if rule.severity == value and field == "severity"]
+    rules += [rule.title for rule in values(RULES) if f"{field}:{value}" in rule.filter.replace(" ", "")]
+    return Touched(count({"term": {field: value}}), 0, sorted(set(rules)))
+
+
+def by_workflow(name: str) -> Touched:
+    """Return how many incidents follow a workflow, and the rules of detections that choose it."""
+    chosen = [rule for item in values(WORKFLOWS) if item.name == name for rule in item.rules]
+    return Touched(count({"term": {"workflow_id": name}}), 0, chosen)
+
+
+def counts(field: str, size: int = 200) -> dict[str, int]:
+    """Return how many documents have each value of a field; empty while OpenSearch does not answer."""
+    body = {
+        "size": 0,
+        "query": {"bool": {"must_not": [NOT_DELETED]}},
+        "aggs": {"values": {"terms": {"field": field, "size": size}}},
+    }
+    try:
+        answer = gateway().search(body, index=schema.document_aliases())
+    except ImError:
+        return {}
+    return {str(b["key"]): int(b["doc_count"]) for b in answer["aggregations"]["values"]["buckets"]}
+
+
+def _uses(rule: GroupingRule, name: str) -> bool:
+    named = {*rule.comparison, *rule.additional, *(item.field for item in rule.functions)}
+    return name in named or f"{name}:" in rule.filter
+
+
+def _views(name: str) -> int:
+    users = User.objects.exclude(preferences={}).values_list("preferences", flat=True)
+    lists = [kept.get("list") for kept in users if isinstance(kept, dict)]
+    return sum(1 for kept in lists if isinstance(kept, dict) and name in (kept.get("columns") or ()))

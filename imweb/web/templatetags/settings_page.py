@@ -1,0 +1,30 @@
+"""What templates of settings pages need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+
+from imweb.web.settings_pages.base import said as said_value
+
+register = template.Library()
+
+
+@register.filter
+def lookup(found: Any, key: Any) -> Any:
+    """Return a mapping's value under a key that stands in a variable, None when it has none."""
+    return found.get(key) if isinstance(found, Mapping) else None
+
+
+@register.filter
+def said(value: Any) -> str:
+    """Return a setting's value as a person reads it."""
+    return said_value(value)
+
+
+@register.filter
+def as_lines(value: Any) -> str:
+    """Return a list as the lines of a text area."""
+    return "\n".join(str(item) for item in value or ())
