@@ -98,6 +98,18 @@ def facets(
     return [_facet(field, answer[f"f{number}"], own) for number, field in enumerate(fields)]
 
 
+def values_of(
+    actor: Actor, filters: Filters, pit: str | None, fields: Sequence[FieldDef], *, size: int = 5
+) -> dict[str, Facet]:
+    """Return, by the field's name, the values that stand in exactly this set."""
+    if not fields:
+        return {}
+    aggs = {f"f{number}": _facet_body(field, (), size, None) for number, field in enumerate(fields)}
+    with result_set(actor, filters, pit, snapshot=False) as found:
+        answer = found.reader.aggregate(aggs)
+    return {field.name: _facet(field, answer[f"f{number}"], ()) for number, field in enumerate(fields)}
+
+
 def _facet_body(
     field: FieldDef, own: Sequence[FieldFilter], size: int, include: dict[str, Sequence[str]] | None
 ) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -54,6 +55,16 @@ def group_members(actor: Actor, result_id: str, query: ListQuery, *, excludes: t
     """Return the incidents of one aggregation result, paged like any list."""
     member = {"term": {"incident_aggregation_result_id": result_id}}
     return _page(actor, query, member, without=(IS_AGGREGATION,), excludes=excludes)
+
+
+def as_now(page: Page) -> Page:
+    """Return a page with the same rows in the same order, their contents read in real time; what is gone stays."""
+    stored = gateway().mget([(doc.index, doc.id) for doc in page.docs]) if page.docs else []
+    docs = [
+        document(new.index, new.id, new.source) if new and not new.source.get("deleted") else doc
+        for doc, new in zip(page.docs, stored, strict=True)
+    ]
+    return replace(page, docs=docs)
 
 
 def _page(

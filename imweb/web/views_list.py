@@ -64,7 +64,9 @@ def _here(request: PageRequest) -> tuple[load.Frame, ListState]:
     actor = actor_of(request.user, default_zone=zone_of(request.user))
     if not request.session.session_key:
         request.session.create()
-    here = load.frame(actor, str(request.session.session_key), preferences)
+    here = load.frame(
+        actor, str(request.session.session_key), preferences, frozenset(request.session.get("edited", ()))
+    )
     parameters = {name: [str(value) for value in values] for name, values in request.GET.lists()}
     return here, ListState.of(parameters, reverse("incidents"), preferences.size)
 

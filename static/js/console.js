@@ -3,6 +3,7 @@
 import "./toasts.js";
 import "./menus.js";
 import "./table.js";
+import "./bulk.js";
 import "./flyout.js";
 import "./query.js";
 import "./chart.js";

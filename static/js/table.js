@@ -74,5 +74,13 @@ document.addEventListener("click", (event) => {
   }
 });
 
+/** Leaves only these rows ticked, on whatever page they stand. */
+export function keep(keys) {
+  const here = table();
+  if (!here) return;
+  save(here.dataset.ticks, new Set(keys));
+  apply();
+}
+
 document.addEventListener("htmx:afterSettle", apply);
 apply();

@@ -2,6 +2,6 @@
 
 from imweb.incidents.jobs.runner import resume, run
 from imweb.incidents.jobs.service import bulk_matching, undo
-from imweb.incidents.jobs.store import Task, get_task
+from imweb.incidents.jobs.store import Task, faults, get_task
 
-__all__ = ["Task", "bulk_matching", "get_task", "resume", "run", "undo"]
+__all__ = ["Task", "bulk_matching", "faults", "get_task", "resume", "run", "undo"]

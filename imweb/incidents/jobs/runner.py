@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from imweb.errors import ImError, SearchTimeout, SearchUnavailable, VersionConflict
+from imweb.errors import ImError, PermissionDenied, SearchTimeout, SearchUnavailable, VersionConflict
 from imweb.incidents import history
 from imweb.incidents.documents import key_of
 from imweb.incidents.editing import batch
@@ -94,6 +94,16 @@ def _began(job: Job) -> bool:
     return (stored is not None and change in known_changes(stored.source)) or change in history.known([change])
 
 
+def _category(error: ImError) -> str:
+    match error:
+        case VersionConflict():
+            return "conflicted"
+        case PermissionDenied():
+            return "denied"
+        case _:
+            return "failed"
+
+
 def _do(job: Job, chunk: JobChunk) -> Json:
     targets = []
     for kind, doc_id, rev in chunk.items:
@@ -105,9 +115,13 @@ def _do(job: Job, chunk: JobChunk) -> Json:
         step = Step("undo" if job.kind == "undo" else "update", fields, seen, change_id(job.pk, 0, key))
         targets.append(batch.Target(kind, doc_id, [step], suspect=True, frozen=rev))
     batch.write(targets, context_of(store.actor_of_job(job)))
-    result: Json = {"updated": 0, "unchanged": 0, "conflicted": 0, "failed": []}
-    for target in targets:
+    result: Json = {"updated": 0, "unchanged": 0, "conflicted": 0, "failed": [], "faults": []}
+    for (kind, doc_id, _rev), target in zip(chunk.items, targets, strict=True):
         step = target.steps[0]
+        if step.error is not None:
+            result["faults"].append(
+                {"key": key_of(kind, doc_id), "category": _category(step.error), "reason": step.error.reason}
+            )
         if isinstance(step.error, VersionConflict):
             result["conflicted"] += 1
         elif isinstance(step.error, SearchUnavailable | SearchTimeout):

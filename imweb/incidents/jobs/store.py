@@ -147,6 +147,16 @@ def summed(job_id: str) -> Json:
     return counts
 
 
+def faults(job_id: str, limit: int = 10_000) -> list[Json]:
+    """Return the documents that were not changed and why: key, category (conflicted, denied, failed) and reason."""
+    found: list[Json] = []
+    for result in JobChunk.objects.filter(job_id=job_id, result__isnull=False).values_list("result", flat=True):
+        found += result.get("faults", [])
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
 def get_task(actor: Actor, job_id: str) -> Task:
     """Return how far a job is; raises `NotFound`, also for another user's."""
     job = Job.objects.filter(pk=job_id[:40]).first()

@@ -38,6 +38,8 @@ class Frame:
     preferences: ListPreferences
     registry: Registry
     custom: Sequence[CustomField]
+    # Frozen lists of which this user changed rows: their rows stay, shown as they stand now.
+    edited: frozenset[str] = frozenset()
 
     @property
     def tz(self) -> ZoneInfo:
@@ -73,10 +75,10 @@ class Around:
     live: dict[str, list[str]] = field(default_factory=dict)
 
 
-def frame(actor: Actor, session_key: str, preferences: ListPreferences) -> Frame:
+def frame(actor: Actor, session_key: str, preferences: ListPreferences, edited: frozenset[str] = frozenset()) -> Frame:
     """Return the frame of a request."""
     custom = list(CustomField.objects.filter(hidden=False))
-    return Frame(actor, session_key, preferences, registry(), custom)
+    return Frame(actor, session_key, preferences, registry(), custom, edited)
 
 
 def table(here: Frame, state: ListState) -> Table:
@@ -128,6 +130,8 @@ def _table(here: Frame, state: ListState, lease: Lease, reopened: bool) -> Table
         state = replace(state, offset=str((total - 1) // query.size * query.size))
         query = state.query(here.registry, here.actor.time_zone, lease.token)
         page = services.list_documents(here.actor, replace(query, with_total=False), excludes=EXCLUDES)
+    if state.rs in here.edited:
+        page = services.as_now(page)
     shown = columns(here.preferences, here.registry, here.custom)
     drawn = rows(page.docs, words(here, page, shown))
     by_time = query.sort.field == "@timestamp"

@@ -1,0 +1,1 @@
+"""Changing many rows at once: which, what, and what became of it."""

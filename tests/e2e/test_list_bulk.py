@@ -1,0 +1,129 @@
+"""Many rows changed at once in a browser: what a person sees, and what is stored afterwards."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from imweb.accounts.models import User
+from imweb.opensearch import gateway, schema
+from tests.e2e.test_list import Desk, list_url  # noqa: F401 - the fixture
+
+
+def _stored(doc_id: str) -> dict[str, Any]:
+    found = gateway().get(schema.incidents_alias(), doc_id)
+    assert found
+    return found.source
+
+
+def _dialog(page: Page) -> Locator:
+    return page.locator("#bulk")
+
+
+def _counts(page: Page) -> dict[str, str]:
+    expect(_dialog(page).get_by_role("heading", name="Done")).to_be_visible()
+    return dict(reversed(text.split(" ", 1)) for text in page.locator(".im-bulk-counts li").all_inner_texts())
+
+
+def test_ticked_rows_are_changed_and_taken_back(desk: Desk, list_url: str, lead: User) -> None:  # noqa: F811
+    page = desk(lead)
+    page.goto(list_url + "&mode=incidents&status=new")
+    boxes = page.locator("input[data-tick]")
+    boxes.nth(0).check()
+    boxes.nth(2).click(modifiers=["Shift"])
+    ticked = [
+        row.removeprefix("incident/")
+        for row in page.locator("tr.is-ticked").evaluate_all("rows => rows.map(row => row.dataset.key)")
+    ]
+    before = [_stored(doc_id) for doc_id in ticked]
+    page.get_by_role("button", name="Change…", exact=True).click()
+    dialog = _dialog(page)
+    expect(dialog.get_by_role("heading", name="Change 3 rows")).to_be_visible()
+    dialog.get_by_label("Severity").select_option("critical")
+    dialog.get_by_label("Reviewer").select_option(lead.username)
+    dialog.get_by_label("Comment").fill("one campaign")
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_role("heading", name="3 rows will change like this")).to_be_visible()
+    expect(dialog.get_by_role("row", name="Severity")).to_contain_text("Critical")
+    if folder := os.environ.get("IM_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/bulk-preview.png")
+    dialog.get_by_role("button", name="Change 3 rows").click()
+    assert _counts(page) == {"updated": "3", "unchanged": "0", "conflicted": "0", "not allowed": "0", "failed": "0"}
+    for doc_id in ticked:
+        assert (_stored(doc_id)["severity"], _stored(doc_id)["reviewer"]) == ("critical", lead.username)
+    expect(page.locator("tr.is-ticked")).to_have_count(0)
+    dialog.get_by_role("button", name="Take it back").click()
+    expect(dialog.get_by_role("heading", name="Taken back")).to_be_visible()
+    for doc_id, old in zip(ticked, before, strict=True):
+        now = _stored(doc_id)
+        assert (now["severity"], now.get("reviewer")) == (old["severity"], old.get("reviewer"))
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(dialog).to_be_hidden()
+
+
+def test_the_rows_stay_and_show_what_they_hold_after_a_change(
+    desk: Desk,
+    list_url: str,
+    lead: User,  # noqa: F811
+) -> None:
+    page = desk(lead)
+    page.goto(list_url + "&mode=incidents&severity=low")
+    keys = page.locator("tr[data-key]").evaluate_all("rows => rows.map(row => row.dataset.key)")
+    page.locator("input[data-tick]").first.check()
+    page.get_by_role("button", name="Change all").click()
+    dialog = _dialog(page)
+    dialog.get_by_label("Severity").select_option("high")
+    dialog.get_by_role("button", name="Preview").click()
+    dialog.get_by_role("button", name="Change ").click()
+    total = int(page.locator(".im-bar h1 b").inner_text().split()[0])
+    assert _counts(page)["updated"] == str(total)
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(page.locator(".im-c-sev").first).to_have_text("High")
+    assert page.locator("tr[data-key]").evaluate_all("rows => rows.map(row => row.dataset.key)") == keys
+
+
+def test_what_may_not_be_changed_is_listed_and_stays_ticked(
+    desk: Desk,
+    list_url: str,
+    analyst: User,  # noqa: F811
+) -> None:
+    page = desk(analyst)
+    page.goto(list_url + "&mode=incidents")
+    closed = page.locator("tr[data-key]", has=page.locator('[data-st="closed"]')).first
+    key = closed.get_attribute("data-key")
+    closed.locator("input[data-tick]").check()
+    page.locator("tr[data-key]", has=page.locator('[data-st="new"]')).first.locator("input[data-tick]").check()
+    page.get_by_role("button", name="Change…", exact=True).click()
+    dialog = _dialog(page)
+    expect(dialog.get_by_label("Severity")).to_have_count(0)
+    dialog.get_by_label("Status").select_option("in_progress")
+    dialog.get_by_role("button", name="Preview").click()
+    dialog.get_by_role("button", name="Change 2 rows").click()
+    counts = _counts(page)
+    assert counts["updated"] == "1"
+    assert counts["not allowed"] == "1"
+    expect(dialog.get_by_role("row").nth(1)).to_contain_text(str(key))
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(page.locator("tr.is-ticked")).to_have_count(1)
+    expect(page.locator("tr.is-ticked")).to_have_attribute("data-key", str(key))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_dialog_is_accessible(desk: Desk, list_url: str, lead: User, theme: str) -> None:  # noqa: F811
+    page = desk(lead, theme=theme)
+    page.goto(list_url)
+    page.locator("input[data-tick]").first.check()
+    if folder := os.environ.get("IM_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/bulk-bar-{theme}.png")
+    page.get_by_role("button", name="Change…", exact=True).click()
+    expect(_dialog(page).get_by_role("button", name="Preview")).to_be_visible()
+    if folder := os.environ.get("IM_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/bulk-{theme}.png")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.keyboard.press("Escape")
+    expect(_dialog(page)).to_be_hidden()
