@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from imweb.web import views_settings as fields
+from imweb.web import views_settings_severities as levels
 
 urlpatterns: list[URLPattern] = [
     path("settings/fields", fields.fields, name="settings-fields"),
@@ -14,4 +15,14 @@ urlpatterns: list[URLPattern] = [
     path("settings/fields/undo", fields.fields_undo, name="settings-fields-undo"),
     path("settings/fields/edit/<str:name>", fields.field_edit, name="settings-field"),
     path("settings/fields/remove/<str:name>", fields.field_remove, name="settings-field-remove"),
+    path("settings/severities", levels.severities, name="settings-severities"),
+    path("settings/severities/new", levels.severity_new, name="settings-severity-new"),
+    path("settings/severities/check", levels.severity_check, name="settings-severity-check"),
+    path("settings/severities/order", levels.severities_order, name="settings-severities-order"),
+    path("settings/severities/undo", levels.severities_undo, name="settings-severities-undo"),
+    path("settings/severities/edit/<str:name>", levels.severity_edit, name="settings-severity"),
+    path("settings/severities/default/<str:name>", levels.severity_default, name="settings-severity-default"),
+    path("settings/severities/remove/<str:name>", levels.severity_remove, name="settings-severity-remove"),
+    path("settings/severities/set/<str:key>", levels.severity_set, name="settings-severity-set"),
+    path("settings/severities/unknown/<str:name>", levels.severity_unknown, name="settings-severity-unknown"),
 ]
