@@ -8,6 +8,13 @@ from typing import Any
 import pytest
 
 from imweb.accounts.models import User
+from imweb.incidents.models import CustomField
+from imweb.incidents.setup import apply_custom_fields
+from tests import stored
+from tests.stored import at
+
+WINDOW = "start=2025-11-01&end=2025-12-31"
+LEVELS = ["critical", "high", "medium", "low"]
 
 
 @pytest.fixture
@@ -38,3 +45,33 @@ def _note(faults: list[str], request: Any) -> None:
     # A page that is left takes its running requests with it.
     if "ERR_ABORTED" not in str(request.failure):
         faults.append(f"{request.method} {request.url}: {request.failure}")
+
+
+@pytest.fixture
+def list_url(indices: None, live_server: Any) -> str:
+    """Ninety incidents and a group of five; the address of their window."""
+    CustomField.objects.create(name="site", label="Site", type="select", options=["north", "south"], in_list=True)
+    CustomField.objects.create(name="tags", label="Tags", type="multiselect", options=["a", "b"])
+    CustomField.objects.create(name="score", label="Score", type="number")
+    CustomField.objects.create(name="ticket", label="Ticket", type="text")
+    apply_custom_fields()
+    stored.incidents({f"i{n:02}": _incident(n) for n in range(90)})
+    stored.group("result-1", {f"m{n}": _incident(n) for n in range(5)}, severity="high", title="Five of a kind")
+    return f"{live_server.url}/incidents/?{WINDOW}"
+
+
+def _incident(number: int) -> dict[str, Any]:
+    return {
+        "@timestamp": at(-60 * number),
+        "title": f"Detection {number:02}",
+        "severity": LEVELS[number % 4],
+        "status": ["new", "in_progress", "closed"][number % 3],
+        "rule": {"id": str(number % 5), "name": f"Rule {number % 5}"},
+        "entities": {"host": f"WS-{number % 9}", "user": "CORP\\ann", "command_line": "whoami /all"},
+        "mitre": ["TA0002", "T1059.001"],
+        "site": ["north", "south"][number % 2],
+        "tags": ["a"] if number % 2 else ["a", "b"],
+        "score": float(number),
+        "ticket": f"INC-{number}",
+        **({"reviewer": "a.kim"} if number % 2 else {}),
+    }

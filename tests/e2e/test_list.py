@@ -13,45 +13,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from imweb.accounts.models import User
-from imweb.incidents.models import CustomField
 from imweb.incidents.pits import release_all
-from imweb.incidents.setup import apply_custom_fields
 from tests import stored
 from tests.stored import at
 
 Desk = Callable[..., Page]
-WINDOW = "start=2025-11-01&end=2025-12-31"
-LEVELS = ["critical", "high", "medium", "low"]
-
-
-@pytest.fixture
-def list_url(indices: None, live_server: Any) -> str:
-    """Ninety incidents and a group of five; the address of their window."""
-    CustomField.objects.create(name="site", label="Site", type="select", options=["north", "south"], in_list=True)
-    CustomField.objects.create(name="tags", label="Tags", type="multiselect", options=["a", "b"])
-    CustomField.objects.create(name="score", label="Score", type="number")
-    CustomField.objects.create(name="ticket", label="Ticket", type="text")
-    apply_custom_fields()
-    stored.incidents({f"i{n:02}": _incident(n) for n in range(90)})
-    stored.group("result-1", {f"m{n}": _incident(n) for n in range(5)}, severity="high", title="Five of a kind")
-    return f"{live_server.url}/incidents/?{WINDOW}"
-
-
-def _incident(number: int) -> dict[str, Any]:
-    return {
-        "@timestamp": at(-60 * number),
-        "title": f"Detection {number:02}",
-        "severity": LEVELS[number % 4],
-        "status": ["new", "in_progress", "closed"][number % 3],
-        "rule": {"id": str(number % 5), "name": f"Rule {number % 5}"},
-        "entities": {"host": f"WS-{number % 9}", "user": "CORP\\ann", "command_line": "whoami /all"},
-        "mitre": ["TA0002", "T1059.001"],
-        "site": ["north", "south"][number % 2],
-        "tags": ["a"] if number % 2 else ["a", "b"],
-        "score": float(number),
-        "ticket": f"INC-{number}",
-        **({"reviewer": "a.kim"} if number % 2 else {}),
-    }
 
 
 def keys(page: Page) -> list[str]:

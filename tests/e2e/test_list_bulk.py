@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from imweb.accounts.models import User
 from imweb.opensearch import gateway, schema
-from tests.e2e.test_list import Desk, list_url  # noqa: F401 - the fixture
+from tests.e2e.test_list import Desk
 
 
 def _stored(doc_id: str) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def _counts(page: Page) -> dict[str, str]:
     return dict(reversed(text.split(" ", 1)) for text in page.locator(".im-bulk-counts li").all_inner_texts())
 
 
-def test_ticked_rows_are_changed_and_taken_back(desk: Desk, list_url: str, lead: User) -> None:  # noqa: F811
+def test_ticked_rows_are_changed_and_taken_back(desk: Desk, list_url: str, lead: User) -> None:
     page = desk(lead)
     page.goto(list_url + "&mode=incidents&status=new")
     boxes = page.locator("input[data-tick]")
@@ -68,7 +68,7 @@ def test_ticked_rows_are_changed_and_taken_back(desk: Desk, list_url: str, lead:
 def test_the_rows_stay_and_show_what_they_hold_after_a_change(
     desk: Desk,
     list_url: str,
-    lead: User,  # noqa: F811
+    lead: User,
 ) -> None:
     page = desk(lead)
     page.goto(list_url + "&mode=incidents&severity=low")
@@ -89,7 +89,7 @@ def test_the_rows_stay_and_show_what_they_hold_after_a_change(
 def test_what_may_not_be_changed_is_listed_and_stays_ticked(
     desk: Desk,
     list_url: str,
-    analyst: User,  # noqa: F811
+    analyst: User,
 ) -> None:
     page = desk(analyst)
     page.goto(list_url + "&mode=incidents")
@@ -113,7 +113,7 @@ def test_what_may_not_be_changed_is_listed_and_stays_ticked(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_dialog_is_accessible(desk: Desk, list_url: str, lead: User, theme: str) -> None:  # noqa: F811
+def test_the_dialog_is_accessible(desk: Desk, list_url: str, lead: User, theme: str) -> None:
     page = desk(lead, theme=theme)
     page.goto(list_url)
     page.locator("input[data-tick]").first.check()
