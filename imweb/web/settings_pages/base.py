@@ -28,7 +28,9 @@ HISTORY = 8
 class Source(Protocol):
     """Where the objects of a settings page come from."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Return the kind under which changes are recorded."""
 
     def names(self) -> list[str]:
         """Return the names that have an order, in it."""

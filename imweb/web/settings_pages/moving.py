@@ -34,29 +34,33 @@ def move(
 
     `only` narrows by other fields (a workflow's incidents). The settings stand already: what fails is said, not raised.
     """
-    actor = actor_of(request.user)
     for value, target in mapping.items():
-        try:
-            task = _begin(actor, {field: value, **(only or {})}, {field: target})
-        except ImError as error:
-            text = _("Incidents with “%(value)s” are not moved yet: %(reason)s")
-            messages.warning(request, text % {"value": value, "reason": error.reason})
-            continue
-        done = task.counts["updated"]
-        total = task.counts["matched"]
-        if not task.finished:
-            text = _("%(total)s with “%(value)s” are being moved to “%(target)s”; it goes on without this page.")
-            messages.info(request, text % {"total": f"{total:,}", "value": value, "target": target})
-        elif total:
-            text = ngettext(
-                "%(n)s incident or group moved from “%(value)s” to “%(target)s”.",
-                "%(n)s incidents and groups moved from “%(value)s” to “%(target)s”.",
-                done,
-            )
-            messages.success(request, text % {"n": f"{done:,}", "value": value, "target": target})
-        if failed := task.counts["failed"]:
-            text = _("%(n)s could not be moved: %(reason)s")
-            messages.warning(request, text % {"n": f"{len(failed):,}", "reason": failed[0]["reason"]})
+        change(request, {field: value, **(only or {})}, {field: target}, value, target)
+
+
+def change(request: PageRequest, where: Mapping[str, str], changes: dict[str, str], value: str, target: str) -> None:
+    """Begin one job; `value` and `target` are what the page says of it."""
+    try:
+        task = _begin(actor_of(request.user), where, changes)
+    except ImError as error:
+        text = _("Incidents with “%(value)s” are not moved yet: %(reason)s")
+        messages.warning(request, text % {"value": value, "reason": error.reason})
+        return
+    done = task.counts["updated"]
+    total = task.counts["matched"]
+    if not task.finished:
+        text = _("%(total)s with “%(value)s” are being moved to “%(target)s”; it goes on without this page.")
+        messages.info(request, text % {"total": f"{total:,}", "value": value, "target": target})
+    elif total:
+        text = ngettext(
+            "%(n)s incident or group moved from “%(value)s” to “%(target)s”.",
+            "%(n)s incidents and groups moved from “%(value)s” to “%(target)s”.",
+            done,
+        )
+        messages.success(request, text % {"n": f"{done:,}", "value": value, "target": target})
+    if failed := task.counts["failed"]:
+        text = _("%(n)s could not be moved: %(reason)s")
+        messages.warning(request, text % {"n": f"{len(failed):,}", "reason": failed[0]["reason"]})
 
 
 def _begin(actor: Actor, where: Mapping[str, str], changes: dict[str, str]) -> jobs.Task:

@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from imweb.web import views_settings as fields
 from imweb.web import views_settings_severities as levels
+from imweb.web import views_settings_workflows as flows
 
 urlpatterns: list[URLPattern] = [
     path("settings/fields", fields.fields, name="settings-fields"),
@@ -25,4 +26,13 @@ urlpatterns: list[URLPattern] = [
     path("settings/severities/remove/<str:name>", levels.severity_remove, name="settings-severity-remove"),
     path("settings/severities/set/<str:key>", levels.severity_set, name="settings-severity-set"),
     path("settings/severities/unknown/<str:name>", levels.severity_unknown, name="settings-severity-unknown"),
+    path("settings/workflows", flows.workflows, name="settings-workflows"),
+    path("settings/workflows/new", flows.workflow_new, name="settings-workflow-new"),
+    path("settings/workflows/check", flows.workflow_check, name="settings-workflow-check"),
+    path("settings/workflows/order", flows.workflows_order, name="settings-workflows-order"),
+    path("settings/workflows/undo", flows.workflows_undo, name="settings-workflows-undo"),
+    path("settings/workflows/edit/<str:name>", flows.workflow_edit, name="settings-workflow"),
+    path("settings/workflows/default/<str:name>", flows.workflow_default, name="settings-workflow-default"),
+    path("settings/workflows/remove/<str:name>", flows.workflow_remove, name="settings-workflow-remove"),
+    path("settings/workflows/status/<str:name>", flows.status_unknown, name="settings-status-unknown"),
 ]

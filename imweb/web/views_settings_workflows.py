@@ -1,0 +1,185 @@
+"""Settings: workflows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from imweb.accounts import permissions as may
+from imweb.configuration import store
+from imweb.errors import ValidationFailed, VersionConflict
+from imweb.web.page import PageRequest, page
+from imweb.web.settings_pages import base, moving, touched, workflow_form
+from imweb.web.settings_pages.base import Form, KindSource
+from imweb.web.settings_pages.workflow_form import Typed
+from imweb.workflows import default_workflow
+from imweb.workflows.definitions import WORKFLOWS, WorkflowDefinition
+
+SOURCE = KindSource(WORKFLOWS)
+PAGE = "settings-workflows"
+
+
+@page(may.SETTINGS)
+def workflows(request: PageRequest) -> HttpResponse:
+    """List the workflows, and the statuses of incidents that no workflow knows."""
+    context = base.list_context(request, SOURCE)
+    everything = [item.value for item in store.items(WORKFLOWS, fresh=True)]
+    found = base.matching(everything, context["q"], lambda w: f"{w.title} {w.name}")
+    known = {status.name for workflow in everything for status in workflow.statuses}
+    statuses = touched.counts("status")
+    context |= {
+        "workflows": found,
+        "counts": touched.counts("workflow_id"),
+        "unknown": {name: count for name, count in statuses.items() if name not in known},
+    }
+    return render(request, "web/settings/workflows.html", context)
+
+
+@page(may.SETTINGS, "GET", "HEAD", "POST")
+def workflow_new(request: PageRequest) -> HttpResponse:
+    """Add a workflow, beginning with the statuses and steps of the default one."""
+    if request.method == "POST":
+        return _save(request, Form({}, new=True), None)
+    found = next(item.value for item in store.items(WORKFLOWS, fresh=True) if item.value.default)
+    typed = workflow_form.from_definition(found)
+    typed.name, typed.title, typed.default, typed.rules, typed.incident_types = "", "", False, [], []
+    return _show(request, Form({}, new=True), typed, None)
+
+
+@page(may.SETTINGS, "GET", "HEAD", "POST")
+def workflow_edit(request: PageRequest, name: str) -> HttpResponse:
+    """Change a workflow."""
+    item = base.find(WORKFLOWS, name)
+    if request.method == "POST":
+        return _save(request, Form({}, base.revision_of(request)), item.value)
+    return _show(request, Form({}, item.revision), workflow_form.from_definition(item.value), item.value)
+
+
+@page(may.SETTINGS, "POST")
+def workflow_check(request: PageRequest) -> HttpResponse:
+    """Return the matrix of the rows as typed, or the picture and the faults of the whole form."""
+    existing = base.find(WORKFLOWS, name).value if (name := request.POST.get("existing", "")) else None
+    typed = workflow_form.typed(request.POST, existing)
+    template = "_workflow_matrix" if request.htmx.target == "matrix" else "_workflow_check"
+    return render(request, f"web/settings/{template}.html", _context(Form({}), typed, existing, request))
+
+
+@page(may.SETTINGS, "POST")
+def workflow_default(request: PageRequest, name: str) -> HttpResponse:
+    """Make a workflow the default."""
+    workflow_form.make_default(name, by=request.user.username)
+    messages.success(request, _("Incidents that no other workflow claims follow it from now on."))
+    return redirect(PAGE)
+
+
+@page(may.SETTINGS, "GET", "HEAD", "POST")
+def workflow_remove(request: PageRequest, name: str) -> HttpResponse:
+    """Remove a workflow; its incidents follow the default one, in its first status where theirs is unknown there."""
+    item = base.find(WORKFLOWS, name)
+    if request.method == "POST":
+        try:
+            store.remove(WORKFLOWS, name, by=request.user.username, revision=base.revision_of(request))
+        except (ValidationFailed, VersionConflict) as error:
+            messages.error(request, error.reason)
+            return redirect(PAGE)
+        messages.success(request, _("“%(title)s” is removed.") % {"title": item.value.title})
+        default = default_workflow()
+        for status in item.value.statuses:
+            changes = {"workflow_id": default.id}
+            if default.status(status.name) is None:
+                changes["status"] = default.initial
+            where = {"workflow_id": name, "status": status.name}
+            moving.change(request, where, changes, f"{name}: {status.title}", default.title)
+        return redirect(PAGE)
+    context = {"workflow": item.value, "revision": item.revision, "touched": touched.by_workflow(name)}
+    return render(request, "web/settings/workflow_remove.html", context | {"default": default_workflow()})
+
+
+@page(may.SETTINGS, "GET", "HEAD", "POST")
+def status_unknown(request: PageRequest, name: str) -> HttpResponse:
+    """Move incidents in a status that no workflow has."""
+    workflow = default_workflow()
+    if request.method == "POST":
+        mapping = moving.posted(request, [name], [status.name for status in workflow.statuses])
+        changes = {"status": mapping[name], "workflow_id": workflow.id}
+        moving.change(request, {"status": name}, changes, name, mapping[name])
+        return redirect(PAGE)
+    context = {"name": name, "count": touched.by_value("status", name).incidents, "workflow": workflow}
+    return render(request, "web/settings/status_unknown.html", context)
+
+
+@page(may.SETTINGS, "POST")
+def workflows_order(request: PageRequest) -> HttpResponse:
+    """Put the workflows into another order."""
+    return base.reorder(request, SOURCE, PAGE)
+
+
+@page(may.SETTINGS, "POST")
+def workflows_undo(request: PageRequest) -> HttpResponse:
+    """Take back the last change."""
+    return base.undo(request, SOURCE, PAGE)
+
+
+def _save(request: PageRequest, form: Form, existing: WorkflowDefinition | None) -> HttpResponse:
+    typed = workflow_form.typed(request.POST, existing)
+    if "redraw" in request.POST:
+        return _show(request, form, typed, existing)
+    mapping: dict[str, str] = {}
+    try:
+        definition = WORKFLOWS.parse(typed.data)
+        held = _held(existing, typed)
+        mapping = moving.posted(request, list(held), [status.name for status in definition.statuses])
+        store.save(WORKFLOWS, typed.data, by=request.user.username, revision=form.revision)
+    except VersionConflict as error:
+        if form.new:
+            form.faults = {"name": [_("there is a workflow of this name already")]}
+        else:
+            form.refuse(error, workflow_form.LABELS)
+            form.revision = base.find(WORKFLOWS, typed.name).revision
+        return _show(request, form, typed, existing)
+    except ValidationFailed as error:
+        form.refuse(error)
+        return _show(request, form, typed, existing)
+    messages.success(request, _("“%(title)s” is saved.") % {"title": typed.title})
+    moving.move(request, "status", mapping, only={"workflow_id": typed.name})
+    return redirect(PAGE)
+
+
+def _held(existing: WorkflowDefinition | None, typed: Typed) -> dict[str, int | None]:
+    """Return the statuses that go away and hold incidents; while OpenSearch is down all that go away."""
+    if existing is None:
+        return {}
+    names = {row.name for row in typed.used}
+    counts = {
+        status.name: touched.count(
+            {"bool": {"filter": [{"term": {"status": status.name}}, {"term": {"workflow_id": existing.name}}]}}
+        )
+        for status in existing.statuses
+        if status.name not in names
+    }
+    return {name: count for name, count in counts.items() if count != 0}
+
+
+def _context(form: Form, typed: Typed, existing: WorkflowDefinition | None, request: PageRequest) -> dict[str, Any]:
+    chosen = {name.removeprefix("to."): value for name, value in request.POST.items() if name.startswith("to.")}
+    return {
+        "form": form,
+        "w": typed,
+        "check": workflow_form.check(typed, existing),
+        "existing": existing.name if existing else "",
+        "held": _held(existing, typed),
+        "chosen": chosen,
+        "who": workflow_form.WHO,
+        "needs": workflow_form.REQUIRED,
+        "colors": workflow_form.COLOR_LABELS,
+        "touched": touched.by_workflow(existing.name) if existing else None,
+    }
+
+
+def _show(request: PageRequest, form: Form, typed: Typed, existing: WorkflowDefinition | None) -> HttpResponse:
+    context = _context(form, typed, existing, request)
+    return render(request, "web/settings/workflow.html", context, status=form.status)
