@@ -110,6 +110,14 @@ def values_of(
     return {field.name: _facet(field, answer[f"f{number}"], ()) for number, field in enumerate(fields)}
 
 
+def values_beginning(actor: Actor, field: FieldDef, pattern: str, size: int) -> list[FacetValue]:
+    """Return the most frequent values, among all documents, that match a Lucene regular expression."""
+    terms = {"field": field.exact, "size": size, "include": pattern}
+    with result_set(actor, Filters(), None, snapshot=False) as found:
+        buckets = found.reader.aggregate({"values": {"terms": terms}})["values"]["buckets"]
+    return [FacetValue(_key(bucket), int(bucket["doc_count"]), 0.0) for bucket in buckets]
+
+
 def _facet_body(
     field: FieldDef, own: Sequence[FieldFilter], size: int, include: dict[str, Sequence[str]] | None
 ) -> Json:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,7 +30,8 @@ class PageRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-View = Callable[Concatenate[PageRequest, P], HttpResponse]
+View = Callable[Concatenate[PageRequest, P], HttpResponseBase]
+Guarded = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def zone_of(user: User) -> str:
@@ -37,13 +39,15 @@ def zone_of(user: User) -> str:
     return user.time_zone or settings.TIME_ZONE
 
 
-def page(permission: str, *methods: str) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponse]]:
+def page(
+    permission: str, *methods: str
+) -> Callable[[View[P]], Guarded[P]]:
     """Guard a view: signed in, with the permission, by one of the methods (GET when none is named)."""
     allowed = methods or ("GET", "HEAD")
 
-    def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    def decorate(view: View[P]) -> Guarded[P]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             user = request.user
             if not isinstance(user, User) or not user.is_authenticated:
                 return to_sign_in(request)
@@ -60,7 +64,7 @@ def page(permission: str, *methods: str) -> Callable[[View[P]], Callable[Concate
             with timezone.override(ZoneInfo(zone_of(user))):
                 return view(cast(PageRequest, request), *args, **kwargs)
 
-        return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], guarded)
+        return cast(Guarded[P], guarded)
 
     return decorate
 

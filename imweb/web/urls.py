@@ -7,7 +7,9 @@ from django.urls import URLPattern, path
 
 from imweb.web import views_account as account
 from imweb.web import views_bulk as bulk
+from imweb.web import views_export as export
 from imweb.web import views_list as listing
+from imweb.web import views_query as query
 from imweb.web.settings_pages.urls import urlpatterns as settings_urls
 
 urlpatterns: list[URLPattern] = [
@@ -23,6 +25,8 @@ urlpatterns: list[URLPattern] = [
     path("incidents/list/remember", listing.remember_list, name="list-remember"),
     path("incidents/list/leave", listing.leave, name="list-leave"),
     *settings_urls,
+    path("incidents/suggestions", query.suggestions, name="suggestions"),
+    path("incidents/export", export.export, name="export"),
     path("incidents/bulk/", bulk.change, name="bulk"),
     path("incidents/bulk/<str:task_id>", bulk.progress, name="bulk-task"),
     path("incidents/bulk/<str:task_id>/undo", bulk.take_back, name="bulk-undo"),

@@ -6,6 +6,7 @@ import "./table.js";
 import "./bulk.js";
 import "./flyout.js";
 import "./query.js";
+import "./suggest.js";
 import "./chart.js";
 import "./list.js";
 import "./keys.js";

@@ -8,7 +8,11 @@ from typing import Literal
 
 from imweb.incidents.fields import ALIASES, FieldDef, Registry
 
-_FIELD = re.compile(r"([@A-Za-z_][\w.@-]*)[ \t]*(?::[ \t]*(?:>=|<=|>|<)?|>=|<=|>|<)[ \t]*(\(?)([^()]*)$", re.ASCII)
+# The greedy beginning finds the last field before the cursor.
+_FIELD = re.compile(
+    r"(?:.*[\s(])?([@A-Za-z_][\w.@-]*)[ \t]*(?::[ \t]*(?:>=|<=|>|<)?|>=|<=|>|<)[ \t]*(\(?)([^()]*)$",
+    re.ASCII | re.DOTALL,
+)
 _TAIL = re.compile(r'"(?:\\.|[^"\\])*$|[^\s()"]*$', re.DOTALL)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 MAX_OPTIONS = 20
@@ -40,7 +44,7 @@ def complete(text: str, cursor: int, registry: Registry) -> Completion:
     tail = _TAIL.search(plain)
     start = tail.start() if tail else len(before)
     typed = before[start:]
-    inside = _FIELD.search(plain)
+    inside = _FIELD.match(plain)
     if inside:
         known = registry.resolve(inside[1])
         rest = inside[3]

@@ -105,6 +105,7 @@ def table_context(here: Frame, found: Table) -> Json:
         ],
         "here_pairs": state.within(offset="0").pairs(),
         "watch": urlencode([*state.pairs(keep_place=False), ("since", str(found.as_of_ms))]),
+        "export_query": urlencode(state.within(offset="0").pairs()),
         "by_time": sort.field == "@timestamp",
         "colspan": 6 + len(found.columns),
     }

@@ -1,0 +1,1 @@
+"""The whole of a frozen list as a file, in constant memory."""
