@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
@@ -89,9 +89,17 @@ GROUPS: list[tuple[_StrPromise, list[Entry]]] = [
 
 def groups_for(user: User, path: str, query: dict[str, str]) -> list[NavGroup]:
     """Return the navigation for a user standing at a path; pages that do not exist are left out."""
+    from imweb.web import saved
+
     found = []
     for label, entries in GROUPS:
         items = [item for entry in entries if (item := _item(entry, user, path, query))]
+        if label is GROUPS[0][0]:
+            for view, count in saved.pinned(user):
+                url = saved.url_of(view)
+                wanted = dict(parse_qsl(view.query))
+                here = path == reverse("incidents") and bool(wanted) and wanted.items() <= query.items()
+                items.append(NavItem(view.name, "pin", url, here, count))
         if items:
             found.append(NavGroup(str(label), items))
     return found

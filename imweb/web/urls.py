@@ -10,6 +10,7 @@ from imweb.web import views_bulk as bulk
 from imweb.web import views_export as export
 from imweb.web import views_list as listing
 from imweb.web import views_query as query
+from imweb.web import views_saved as saved
 from imweb.web.settings_pages.urls import urlpatterns as settings_urls
 
 urlpatterns: list[URLPattern] = [
@@ -26,6 +27,9 @@ urlpatterns: list[URLPattern] = [
     path("incidents/list/leave", listing.leave, name="list-leave"),
     *settings_urls,
     path("incidents/suggestions", query.suggestions, name="suggestions"),
+    path("views/", saved.views, name="views"),
+    path("views/save", saved.save, name="view-save"),
+    path("views/<int:view_id>", saved.change, name="view-change"),
     path("incidents/export", export.export, name="export"),
     path("incidents/bulk/", bulk.change, name="bulk"),
     path("incidents/bulk/<str:task_id>", bulk.progress, name="bulk-task"),

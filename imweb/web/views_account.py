@@ -17,6 +17,7 @@ from imweb.accounts import permissions as may
 from imweb.accounts.models import User
 from imweb.errors import ValidationFailed
 from imweb.incidents.severities import severities
+from imweb.web import saved
 from imweb.web.page import PageRequest, page, zone_of
 
 THEMES = [name for name, _label in User.THEMES]
@@ -44,7 +45,9 @@ def safe_next(request: HttpRequest) -> str:
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Send a visitor to the incidents."""
+    """Send a visitor to the incidents: to the view that he begins with, if he chose one."""
+    if isinstance(request.user, User) and (url := saved.default_url(request.user)):
+        return redirect(url)
     return redirect("incidents")
 
 

@@ -71,6 +71,7 @@ def frame_context(here: Frame, state: ListState, now_ms: int | None = None) -> J
             {"label": words.MODE_LABELS[m], "url": state.fresh(mode=m).url, "on": m == state.mode} for m in MODES
         ],
         "may_bulk": here.actor.may(may.BULK),
+        "may_share": here.actor.may(may.SHARE_VIEW),
         "may_export": here.actor.may(may.EXPORT),
     }
 

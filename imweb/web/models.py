@@ -1,0 +1,33 @@
+"""What the pages keep: saved views."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from imweb.accounts.models import User
+
+
+class SavedView(models.Model):
+    """A list's filters, order and mode under a name; `query` is the address without place and point in time."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(_("name"), max_length=60)
+    query = models.TextField(blank=True)
+    shared = models.BooleanField(_("shared with everybody"), default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="one_view_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def seen_by(cls, user: User) -> QuerySet[SavedView]:
+        """Return one's own and the shared ones."""
+        return cls.objects.filter(Q(owner=user) | Q(shared=True)).select_related("owner")
