@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
@@ -100,6 +100,9 @@ def groups_for(user: User, path: str, query: dict[str, str]) -> list[NavGroup]:
                 wanted = dict(parse_qsl(view.query))
                 here = path == reverse("incidents") and bool(wanted) and wanted.items() <= query.items()
                 items.append(NavItem(view.name, "pin", url, here, count))
+                if here:
+                    # One line alone is where somebody stands.
+                    items = [replace(item, active=item.url == url) for item in items]
         if items:
             found.append(NavGroup(str(label), items))
     return found

@@ -39,9 +39,7 @@ def zone_of(user: User) -> str:
     return user.time_zone or settings.TIME_ZONE
 
 
-def page(
-    permission: str, *methods: str
-) -> Callable[[View[P]], Guarded[P]]:
+def page(permission: str, *methods: str) -> Callable[[View[P]], Guarded[P]]:
     """Guard a view: signed in, with the permission, by one of the methods (GET when none is named)."""
     allowed = methods or ("GET", "HEAD")
 

@@ -25,6 +25,7 @@ def test_a_view_is_saved_pinned_opened_and_deleted(desk: Desk, list_url: str, an
     page.locator(".im-nav").get_by_role("link", name="Incidents", exact=True).click()
     pinned.click()
     expect(page.locator(".im-chip")).to_contain_text("Severity: High")
+    expect(page.locator(".im-nav [aria-current=page]")).to_have_count(1)
     if folder := os.environ.get("IM_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/view-{theme}.png")
     page.locator("summary", has_text="Save view").click()
