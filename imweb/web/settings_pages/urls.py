@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from imweb.web import views_settings as fields
+from imweb.web import views_settings_people as people
 from imweb.web import views_settings_severities as levels
+from imweb.web import views_settings_system as system
 from imweb.web import views_settings_workflows as flows
 
 urlpatterns: list[URLPattern] = [
@@ -35,4 +37,12 @@ urlpatterns: list[URLPattern] = [
     path("settings/workflows/default/<str:name>", flows.workflow_default, name="settings-workflow-default"),
     path("settings/workflows/remove/<str:name>", flows.workflow_remove, name="settings-workflow-remove"),
     path("settings/workflows/status/<str:name>", flows.status_unknown, name="settings-status-unknown"),
+    path("settings/users", people.users, name="settings-users"),
+    path("settings/users/new", people.user_new, name="settings-user-new"),
+    path("settings/users/edit/<str:username>", people.user_edit, name="settings-user"),
+    path("settings/users/role/<str:name>", people.role_save, name="settings-role"),
+    path("settings/tokens", people.tokens, name="settings-tokens"),
+    path("settings/tokens/revoke/<int:pk>", people.token_revoke, name="settings-token-revoke"),
+    path("system", system.system, name="system"),
+    path("system/pits/close/<str:name>", system.close_pit, name="system-close-pit"),
 ]

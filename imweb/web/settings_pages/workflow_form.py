@@ -96,6 +96,8 @@ class Typed:
     incident_types: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
     default: bool = False
+    # Steps keep the order in which they are offered; new ones come last.
+    order: tuple[tuple[str, str], ...] = ()
 
     @property
     def used(self) -> list[Row]:
@@ -111,6 +113,8 @@ class Typed:
     def data(self) -> dict[str, Any]:
         """Return the definition's data."""
         steps = [cell for _row, cells in self.matrix for cell in cells if cell.permission and not cell.is_same]
+        place = {pair: at for at, pair in enumerate(self.order)}
+        steps.sort(key=lambda cell: place.get((cell.source.name, cell.target.name), len(place)))
         return {
             "name": self.name,
             "title": self.title,
@@ -165,6 +169,7 @@ def typed(data: QueryDict, existing: WorkflowDefinition | None) -> Typed:
         incident_types=lines_of(data.get("incident_types", "")),
         rules=lines_of(data.get("rules", "")),
         default=existing.default if existing else False,
+        order=_order(existing) if existing else (),
     )
     for source in found.used:
         for target in found.used:
@@ -174,6 +179,10 @@ def typed(data: QueryDict, existing: WorkflowDefinition | None) -> Typed:
                     source, target, permission, data.get(f"{key}.name", "").strip(), tuple(data.getlist(f"{key}.need"))
                 )
     return found
+
+
+def _order(definition: WorkflowDefinition) -> tuple[tuple[str, str], ...]:
+    return tuple((step.source, step.target) for step in definition.transitions)
 
 
 def _slug(title: str) -> str:
@@ -199,6 +208,7 @@ def from_definition(definition: WorkflowDefinition) -> Typed:
         list(definition.incident_types),
         list(definition.rules),
         definition.default,
+        _order(definition),
     )
 
 
