@@ -66,9 +66,9 @@ document.addEventListener("dragover", (event) => {
   if (!dragged || !row || row.closest("table") !== dragged.closest("table")) return;
   event.preventDefault();
   if (row === dragged) return;
-  const { top, height } = row.getBoundingClientRect();
-  if (event.clientY < top + height / 2) row.before(dragged);
-  else row.after(dragged);
+  const down = dragged.compareDocumentPosition(row) & Node.DOCUMENT_POSITION_FOLLOWING;
+  if (down) row.after(dragged);
+  else row.before(dragged);
 });
 document.addEventListener("drop", (event) => { if (dragged) event.preventDefault(); });
 document.addEventListener("dragend", () => {
