@@ -50,6 +50,6 @@ def _detail(fault: Any) -> Detail:
     reason = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         reason = "is no setting of this kind; check its spelling"
-    elif fault["type"] == "missing":
+    elif fault["type"] == "missing" or (fault["type"] == "string_too_short" and not fault["input"]):
         reason = "is needed"
     return Detail(path, reason)

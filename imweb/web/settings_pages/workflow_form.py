@@ -23,9 +23,9 @@ from imweb.workflows.graph import Graph, graph
 MAX_ROWS = 50
 BLANK = 2
 WHO: dict[str, Promise | str] = {
-    permissions.TRANSITION: _("Anybody who works"),
-    permissions.ASSIGN: _("Who may assign others"),
-    permissions.REOPEN: _("Who may reopen"),
+    permissions.TRANSITION: _("everybody"),
+    permissions.ASSIGN: _("who assigns"),
+    permissions.REOPEN: _("who reopens"),
 }
 REQUIRED: dict[str, Promise | str] = {
     "comment": _("a comment"),
