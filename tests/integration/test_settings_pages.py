@@ -13,9 +13,12 @@ from django.urls import reverse
 from imweb.accounts.models import ApiToken, User
 from imweb.configuration import store
 from imweb.configuration.models import Change
+from imweb.grouping.rules import RULES
 from imweb.incidents import custom_fields, pits
 from imweb.incidents.severities import SETS, severities
 from imweb.opensearch import gateway, schema
+from imweb.web.models import SavedView
+from imweb.web.settings_pages import touched
 from imweb.workflows import default_workflow, get_workflow
 from imweb.workflows.definitions import WORKFLOWS
 from tests import stored
@@ -95,6 +98,21 @@ def test_the_check_shows_live_values_and_a_conflict_before_saving(new_indices: N
     assert "is in the index already as whole texts" in page
     assert "3 documents have a value" in page
     assert not custom_fields.items()
+
+
+def test_what_a_change_touches_is_said_before(new_indices: None, client: Client, analyst: User) -> None:
+    custom_fields.save({"name": "site", "label": "Site", "type": "text"}, by="anna", revision=0)
+    stored.incidents({f"i{n}": {"site": "north"} for n in range(2)})
+    for number, query in enumerate(("f.site=north", "q=site%3Anorth", "sort=site%3Aasc", "severity=low", "q=low")):
+        SavedView.objects.create(owner=analyst, name=str(number), query=query)
+    rule = {"name": "by_site", "title": "By site", "comparison": ["site"], "severity": "low"}
+    store.save(RULES, rule, by="anna", revision=0)
+    found = touched.by_field("site")
+    assert (found.incidents, found.views, found.rules) == (2, 3, ["By site"])
+    level = touched.by_value("severity", "low")
+    assert (level.views, level.rules) == (1, ["By site"])
+    page = client.get(reverse("settings-field", args=["site"])).content.decode()
+    assert "<b>3</b> saved views and lists of columns" in page
 
 
 def test_the_second_administrator_is_told_who_changed_what_and_loses_nothing(new_indices: None, client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import parse_qs
 
 from imweb.accounts.models import User
 from imweb.configuration.store import values
@@ -10,12 +11,13 @@ from imweb.errors import ImError
 from imweb.grouping.rules import RULES, GroupingRule
 from imweb.incidents.dsl import NOT_DELETED
 from imweb.opensearch import gateway, schema
+from imweb.web.models import SavedView
 from imweb.workflows.definitions import WORKFLOWS
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Counts; `incidents` is None while OpenSearch does not answer. Views are users' own columns of the list."""
+    """Counts; `incidents` is None while OpenSearch does not answer. Views are saved ones and users' own columns."""
 
     incidents: int | None
     views: int
@@ -41,13 +43,13 @@ def by_value(field: str, value: str) -> Touched:
     """Return what uses a value of a field, such as a severity level or a status."""
     rules = [rule.title for rule in values(RULES) if rule.severity == value and field == "severity"]
     rules += [rule.title for rule in values(RULES) if f"{field}:{value}" in rule.filter.replace(" ", "")]
-    return Touched(count({"term": {field: value}}), 0, sorted(set(rules)))
+    return Touched(count({"term": {field: value}}), _saved(field, value), sorted(set(rules)))
 
 
 def by_workflow(name: str) -> Touched:
     """Return how many incidents follow a workflow, and the rules of detections that choose it."""
     chosen = [rule for item in values(WORKFLOWS) if item.name == name for rule in item.rules]
-    return Touched(count({"term": {"workflow_id": name}}), 0, chosen)
+    return Touched(count({"term": {"workflow_id": name}}), _saved("workflow_id", name), chosen)
 
 
 def counts(field: str, size: int = 200) -> dict[str, int]:
@@ -72,4 +74,20 @@ def _uses(rule: GroupingRule, name: str) -> bool:
 def _views(name: str) -> int:
     users = User.objects.exclude(preferences={}).values_list("preferences", flat=True)
     lists = [kept.get("list") for kept in users if isinstance(kept, dict)]
-    return sum(1 for kept in lists if isinstance(kept, dict) and name in (kept.get("columns") or ()))
+    own = sum(1 for kept in lists if isinstance(kept, dict) and name in (kept.get("columns") or ()))
+    return own + _saved(name)
+
+
+def _saved(field: str, value: str = "") -> int:
+    """Return how many saved views filter or sort by a field, or filter by one value of it."""
+    return sum(1 for query in SavedView.objects.values_list("query", flat=True) if _names(query, field, value))
+
+
+def _names(query: str, field: str, value: str) -> bool:
+    parameters = parse_qs(query)
+    filtered = [item for key in (field, f"f.{field}", f"not.{field}") for item in parameters.get(key, ())]
+    text = " ".join(parameters.get("q", ())).replace('"', "")
+    if value:
+        return value in filtered or f"{field}:{value}" in text
+    sorts = [item.partition(":")[0] for item in parameters.get("sort", ())]
+    return bool(filtered) or field in sorts or f"{field}:" in text
