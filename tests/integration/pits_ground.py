@@ -68,8 +68,9 @@ def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
 
 def forget_links() -> None:
     """Let the next call see the settings' servers, as a new process would."""
-    for cached in (imweb_redis.client, client.reading, client.writing, gateway, local.local_pool):
+    for cached in (imweb_redis.client, client.reading, client.writing, gateway):
         cached.cache_clear()
+    local.forget()
     link.reset()
 
 

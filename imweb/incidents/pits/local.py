@@ -202,10 +202,24 @@ def ledger_release(lease: Lease) -> None:
     raw.close([(lease.pit, raw_id)] if raw_id else [])
 
 
+_making = threading.Lock()
+
+
 @cache
+def _made() -> LocalPool:
+    return LocalPool()
+
+
 def local_pool() -> LocalPool:
     """Return this process's own pool."""
-    return LocalPool()
+    # Threads that come first together would each make one: a cache holds no lock while it calls.
+    with _making:
+        return _made()
+
+
+def forget() -> None:
+    """Let the next call make a pool anew, as a new process would."""
+    _made.cache_clear()
 
 
 def _hand_over() -> None:
