@@ -7,7 +7,9 @@ from django.urls import URLPattern, path
 
 from imweb.web import views_account as account
 from imweb.web import views_bulk as bulk
+from imweb.web import views_card as cards
 from imweb.web import views_export as export
+from imweb.web import views_group as groups
 from imweb.web import views_list as listing
 from imweb.web import views_query as query
 from imweb.web import views_saved as saved
@@ -34,5 +36,12 @@ urlpatterns: list[URLPattern] = [
     path("incidents/bulk/", bulk.change, name="bulk"),
     path("incidents/bulk/<str:task_id>", bulk.progress, name="bulk-task"),
     path("incidents/bulk/<str:task_id>/undo", bulk.take_back, name="bulk-undo"),
+    path("groups/", groups.groups, name="groups"),
+    # Last, so that no page of a fixed name is taken for an incident.
+    path("incidents/<str:doc_id>/", cards.card, name="card"),
+    path("incidents/<str:doc_id>/change", cards.change_incident, name="card-change"),
+    path("incidents/<str:doc_id>/delete", cards.delete, name="card-delete"),
+    path("aggregations/<str:doc_id>/", cards.aggregation, name="aggregation"),
+    path("aggregations/<str:doc_id>/change", cards.change_aggregation, name="aggregation-change"),
     path("severities.css", account.severities_css, name="severities-css"),
 ]

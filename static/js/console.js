@@ -5,6 +5,7 @@ import "./menus.js";
 import "./table.js";
 import "./bulk.js";
 import "./flyout.js";
+import "./card.js";
 import "./query.js";
 import "./suggest.js";
 import "./chart.js";

@@ -100,13 +100,18 @@ document.addEventListener("input", (event) => {
 const restore = () => {
   document.querySelectorAll("[data-draft]").forEach((field) => {
     const kept = sessionStorage.getItem(draftKey(field));
-    if (kept && !field.value) field.value = kept;
+    if (!kept || kept === field.value) return;
+    field.value = kept;
+    // A draft is in sight, but the forms of a menu open when they are asked for.
+    const fold = field.closest("details.im-inline");
+    if (fold) fold.open = true;
   });
 };
 document.addEventListener("htmx:afterSettle", restore);
 restore();
 document.addEventListener("htmx:beforeSwap", (event) => {
   const form = event.detail.requestConfig?.elt;
+  // Only what was sent is saved; other drafts of the card stay.
   if (event.detail.xhr.status < 400 && event.detail.xhr.getResponseHeader("X-Im-Saved")) {
     form?.querySelectorAll?.("[data-draft]").forEach((field) => { sessionStorage.removeItem(draftKey(field)); field.value = ""; });
   }

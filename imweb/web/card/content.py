@@ -1,0 +1,246 @@
+"""A document as its card shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.utils.dateparse import parse_datetime
+from django.utils.safestring import SafeString
+
+from imweb import workflows
+from imweb.accounts import permissions as may
+from imweb.accounts.actor import Actor
+from imweb.incidents import mitre
+from imweb.incidents.documents import Document
+from imweb.incidents.fields import CORE_FIELDS, FieldDef, Registry
+from imweb.incidents.insights import SEEN_DAYS, Earlier
+from imweb.incidents.models import CustomField
+from imweb.web.card.events import Leaf, leaves, scalar
+from imweb.web.card.markdown import render
+from imweb.web.card.timeline import Labels, shown
+from imweb.web.listing.rows import card_url, first, listed
+from imweb.workflows import Transition, Workflow
+
+Json = dict[str, Any]
+SHOWN_ENTITIES = 10
+_OWN_PLACE = frozenset(
+    {"@timestamp", "title", "description", "severity", "status", "reviewer", "comment", "mitre", "first_seen"}
+    | {"incidents_count", "rule.id"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A field with its value, and how it is edited: `type` is empty where it is not."""
+
+    name: str
+    label: str
+    text: str
+    type: str = ""
+    values: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    placeholder: str = ""
+    html: SafeString | str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """The values of one kind of entity, each with the list of incidents that share it."""
+
+    label: str
+    values: list[tuple[str, str]]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A tactic and the techniques under it."""
+
+    tactic: str
+    url: str
+    techniques: list[mitre.Technique]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A status that may come next; `required` must come with it."""
+
+    target: str
+    label: str
+    title: str
+    terminal: bool
+    required: tuple[str, ...]
+
+
+def workflow_for(doc: Document) -> Workflow:
+    """Return the workflow that a document follows."""
+    return workflows.get_workflow(doc.source.get("workflow_id")) or workflows.default_workflow()
+
+
+def steps(doc: Document, actor: Actor) -> list[Step]:
+    """Return the steps that this actor may make from the document's status."""
+    workflow = workflow_for(doc)
+    found = workflow.steps_from(str(first(doc.source.get("status"))), actor.permissions)
+    return [_step(workflow, item) for item in found]
+
+
+def _step(workflow: Workflow, item: Transition) -> Step:
+    status = workflow.status(item.target)
+    title = status.title if status else item.target
+    verb = item.name or ("Start" if (item.source, item.target) == ("new", "in_progress") else title)
+    return Step(item.target, verb, title, bool(status and status.terminal), item.required)
+
+
+def entities(doc: Document) -> list[Entity]:
+    """Return the entities in the registry's order."""
+    stored = doc.source.get("entities") or {}
+    found = []
+    for name, field in CORE_FIELDS.items():
+        folder, _dot, part = name.partition(".")
+        values = listed(stored.get(part)) if folder == "entities" else []
+        if values:
+            pairs = [(value, list_url({name: value})) for value in values[:SHOWN_ENTITIES]]
+            found.append(Entity(field.label, pairs, max(0, len(values) - SHOWN_ENTITIES)))
+    return found
+
+
+def list_url(filters: Mapping[str, str | list[str]]) -> str:
+    """Return the list of the last 30 days' incidents under filters by field."""
+    pairs: list[tuple[str, str]] = [("start", f"now-{SEEN_DAYS}d"), ("mode", "incidents")]
+    for name, values in filters.items():
+        pairs += [(name, value) for value in ([values] if isinstance(values, str) else values)]
+    return f"/incidents/?{urlencode(pairs)}"
+
+
+def attack(doc: Document) -> tuple[list[Attack], tuple[str, ...]]:
+    """Return the tactics with their techniques, and the ids that ATT&CK does not know."""
+    view = mitre.lookup(listed(doc.source.get("mitre")))
+    found = [
+        Attack(tactic.name, tactic.url, [item for item in view.techniques if tactic.id in item.tactics])
+        for tactic in view.tactics
+    ]
+    placed = {item.id for row in found for item in row.techniques}
+    rest = [item for item in view.techniques if item.id not in placed]
+    if rest:
+        found.append(Attack("", "", rest))
+    return found, view.unknown
+
+
+def facts(doc: Document, registry: Registry, labels: Labels) -> list[Fact]:
+    """Return the core fields that have no place of their own, and those that callers brought along."""
+    found = []
+    for name, field in registry.fields.items():
+        if name in _OWN_PLACE or name.startswith("entities.") or field.custom_type:
+            continue
+        value: Any = doc.source
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value not in (None, "", []):
+            found.append(Fact(name, field.label or name, _words(field, value, labels)))
+    return found
+
+
+def custom_facts(doc: Document, custom: Sequence[CustomField], tz: ZoneInfo) -> list[Fact]:
+    """Return the administrator's fields of the card, each with its way of editing."""
+    return [_custom_fact(doc.source.get(item.name), item, tz) for item in custom if item.on_card]
+
+
+def _custom_fact(value: Any, item: CustomField, tz: ZoneInfo) -> Fact:
+    values = tuple(scalar(v) if not isinstance(v, float) else f"{v:g}" for v in _many(value))
+    text = ", ".join(values)
+    if item.type == "datetime" and values and (moment := parse_datetime(values[0])):
+        local = moment.astimezone(tz)
+        text, values = f"{local:%Y-%m-%d %H:%M}", (f"{local:%Y-%m-%dT%H:%M}",)
+    # What stands there is offered too, or saving another field of the form would lose it.
+    options = tuple(dict.fromkeys([*item.options, *values])) if item.options else ()
+    kind = item.type if options or item.type not in ("select", "multiselect") else "text"
+    html = render(text) if item.type == "markdown" and text else ""
+    return Fact(item.name, item.label, text, kind, values, options, item.placeholder, html)
+
+
+def _many(value: Any) -> list[Any]:
+    if value is None or value == "":
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _words(field: FieldDef, value: Any, labels: Labels) -> str:
+    return shown(field.name, value, labels)
+
+
+def group_facts(doc: Document) -> list[Leaf]:
+    """Return what an aggregation result's incidents share, and what was computed over them."""
+    found = []
+    for name in ("comparison_fields", "function_fields", "additional_fields"):
+        found += leaves(doc.source[name]) if doc.source.get(name) else []
+    return found
+
+
+def moment(value: Any) -> datetime | None:
+    """Return a stored date."""
+    try:
+        return parse_datetime(str(first(value))) if value else None
+    except ValueError:
+        return None
+
+
+def groups_of(doc: Document) -> list[tuple[str, str]]:
+    """Return the groups of an incident with their pages."""
+    if doc.kind == "aggregation":
+        return []
+    return [(item, card_url("aggregation", item)) for item in listed(doc.source.get("incident_aggregation_result_id"))]
+
+
+def before(doc: Document, earlier: Earlier | None) -> Json | None:
+    """Return what is known of the same rule on the same host: how often, the verdicts, where they stand."""
+    if earlier is None:
+        return None
+    rule = doc.source.get("rule") or {}
+    filters: dict[str, str | list[str]] = {}
+    for name, value in (("rule.name", rule.get("name")), ("rule.id", None if rule.get("name") else rule.get("id"))):
+        if value:
+            filters[name] = str(first(value))
+    if host := first((doc.source.get("entities") or {}).get("host")):
+        filters["entities.host"] = str(host)
+    verdicts = sorted(earlier.resolutions.items(), key=lambda item: -item[1])
+    return {
+        "count": earlier.count,
+        "verdicts": [(workflows.RESOLUTIONS.get(name, name).lower(), count) for name, count in verdicts],
+        "top": verdicts[0][0] if verdicts else "",
+        "top_label": workflows.RESOLUTIONS.get(verdicts[0][0], verdicts[0][0]).lower() if verdicts else "",
+        "url": list_url(filters),
+    }
+
+
+def related(doc: Document, counts: dict[str, int]) -> list[Json]:
+    """Return the ways to other incidents that share something, with their numbers."""
+    names = {"host": "entities.host", "user": "entities.user", "rule": "rule.name"}
+    found = []
+    for name, count in counts.items():
+        path = names.get(name, "incident_aggregation_result_id")
+        value: Any = doc.source
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        found.append(
+            {"name": name, "count": count, "values": listed(value)[:3], "url": list_url({path: listed(value)})}
+        )
+    return found
+
+
+def rights(doc: Document, actor: Actor) -> Json:
+    """Return what this actor may do with the card."""
+    return {
+        "comment": actor.may(may.COMMENT),
+        "take": actor.may(may.ASSIGN_SELF) or actor.may(may.ASSIGN),
+        "assign": actor.may(may.ASSIGN),
+        "severity": actor.may(may.SEVERITY),
+        "fields": actor.may(may.FIELDS),
+        "transition": actor.may(may.TRANSITION),
+        "delete": actor.may(may.DELETE) and doc.kind == "incident",
+        "bulk": actor.may(may.BULK),
+    }

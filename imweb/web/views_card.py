@@ -1,0 +1,163 @@
+"""The card of an incident or aggregation result: shown in the flyout or as a page, and changed field by field."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from imweb.accounts import permissions as may
+from imweb.accounts.actor import actor_of
+from imweb.errors import ImError, NotFound, ValidationFailed, VersionConflict
+from imweb.incidents import editing
+from imweb.incidents.documents import DocKind
+from imweb.web import errors
+from imweb.web.card import forms, group, load
+from imweb.web.listing.load import Frame, frame
+from imweb.web.listing.preferences import ListPreferences
+from imweb.web.listing.rows import card_url
+from imweb.web.page import PageRequest, page, zone_of
+from imweb.web.views_bulk import EDITED, MAX_EDITED
+
+Json = dict[str, Any]
+WAIT_SECONDS = 1.5
+
+
+@page(may.VIEW)
+def card(request: PageRequest, doc_id: str) -> HttpResponse:
+    """Show an incident: its page, or for htmx the card alone."""
+    return _show(request, "incident", doc_id)
+
+
+@page(may.VIEW)
+def aggregation(request: PageRequest, doc_id: str) -> HttpResponse:
+    """Show an aggregation result with its chart and its incidents."""
+    return _show(request, "aggregation", doc_id)
+
+
+@page(may.VIEW, "POST")
+def change_incident(request: PageRequest, doc_id: str) -> HttpResponse:
+    """Change an incident."""
+    return _change(request, "incident", doc_id)
+
+
+@page(may.VIEW, "POST")
+def change_aggregation(request: PageRequest, doc_id: str) -> HttpResponse:
+    """Change an aggregation result, with `sync` its incidents too."""
+    return _change(request, "aggregation", doc_id)
+
+
+@page(may.DELETE, "POST")
+def delete(request: PageRequest, doc_id: str) -> HttpResponse:
+    """Delete an incident; its history stays."""
+    editing.delete(actor_of(request.user), doc_id)
+    messages.success(request, _("The incident was deleted. Its history is kept."))
+    if request.htmx:
+        return HttpResponse(status=204, headers={"HX-Redirect": reverse("incidents")})
+    return redirect("incidents")
+
+
+def _here(request: PageRequest) -> Frame:
+    actor = actor_of(request.user, default_zone=zone_of(request.user))
+    if not request.session.session_key:
+        request.session.create()
+    return frame(actor, str(request.session.session_key), ListPreferences.of(request.user))
+
+
+def _show(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
+    fragment = bool(request.htmx) and not request.htmx.history_restore_request
+    try:
+        here = _here(request)
+        values = load.card(here, kind, doc_id)
+        if kind == "aggregation":
+            values |= group.context(here, doc_id, request.GET.get("from", "0"), small=fragment)
+    except ImError as error:
+        if not fragment:
+            raise
+        # The list stays as it is: its flyout says what is wrong, and how to go on.
+        title, icon, retry = errors.title_of(error.status)
+        if isinstance(error, NotFound):
+            title = _("This is not there any more")
+        failure = {"title": title, "reason": error.reason, "icon": icon, "retry": retry}
+        return render(request, "web/card/_failure.html", {"failure": failure, "url": card_url(kind, doc_id)})
+    if fragment:
+        return render(request, "web/card/_card.html", values | {"flyout": True})
+    return render(request, "web/card/page.html", values)
+
+
+def _change(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
+    here = _here(request)
+    posted = request.POST
+    failure: Json | None = None
+    outcome: editing.Outcome | None = None
+    status = 200
+    try:
+        if "take" in posted:
+            wanted: Json = {"reviewer": here.actor.username}
+        else:
+            wanted = forms.changes(posted, {item.name: item for item in here.custom}, here.actor.time_zone)
+        outcome = _write(here, kind, doc_id, wanted, forms.revision(posted), sync=posted.get("sync") == "1")
+    except ImError as error:
+        failure, status = _failure(here, error), error.status
+        failure["again"] = [
+            (name, v) for name, vs in posted.lists() for v in vs if name not in ("rev", "csrfmiddlewaretoken")
+        ]
+    _note_edited(request)
+    if outcome is not None and not request.htmx:
+        if outcome.task:
+            return redirect("bulk-task", outcome.task)
+        messages.success(request, _("Saved."))
+        return redirect(card_url(kind, doc_id))
+    values = load.card(here, kind, doc_id)
+    values |= {"failure": failure, "typed": posted.get("v.comment", "") if failure else ""}
+    if outcome is not None:
+        values |= {"task": outcome.task, "changed": True}
+    if not request.htmx:
+        if kind == "aggregation":
+            values |= group.context(here, doc_id, "0", small=False)
+        return render(request, "web/card/page.html", values, status=status)
+    if kind == "aggregation":
+        values |= group.context(here, doc_id, "0", small=posted.get("where") == "flyout")
+    response = render(request, "web/card/_card.html", values | {"flyout": posted.get("where") == "flyout"})
+    if outcome is not None:
+        response["X-Im-Saved"] = "1"
+    return response
+
+
+def _write(here: Frame, kind: DocKind, doc_id: str, wanted: Json, rev: int | None, *, sync: bool) -> editing.Outcome:
+    if kind == "aggregation" and sync:
+        held = editing.get_document(here.actor, kind, doc_id)
+        own = held.source.get("incident_aggregation_id")
+        parent = own[0] if isinstance(own, list) else str(own)
+        return editing.update_aggregation(here.actor, parent, doc_id, wanted, sync=True, rev=rev, seconds=WAIT_SECONDS)
+    return editing.update(here.actor, kind, doc_id, wanted, rev=rev)
+
+
+def _failure(here: Frame, error: ImError) -> Json:
+    """Return what went wrong, for the card: a collision field by field, anything else as a sentence."""
+    if isinstance(error, NotFound):
+        raise error
+    reasons = [error.reason]
+    if isinstance(error, ValidationFailed):
+        reasons = [
+            f"{known.label}: {item.reason}" if (known := here.registry.get(item.field)) else error.reason
+            for item in error.details
+        ] or [error.reason]
+    title, icon, _retry = errors.title_of(error.status)
+    if isinstance(error, ValidationFailed):
+        title = _("This was not saved")
+    clashes = load.clashes(error.details, here) if isinstance(error, VersionConflict) else []
+    return {"title": title, "icon": icon, "reasons": reasons, "clashes": clashes}
+
+
+def _note_edited(request: PageRequest) -> None:
+    """Let the frozen list behind the flyout show its rows as they stand now."""
+    key = parse_qs(urlsplit(request.htmx.current_url or "").query).get("rs", [""])[-1]
+    if key:
+        kept = [item for item in request.session.get(EDITED, []) if item != key]
+        request.session[EDITED] = [*kept, key[:64]][-MAX_EDITED:]

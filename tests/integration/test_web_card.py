@@ -1,0 +1,205 @@
+"""The card against the stored documents: what it shows, what its forms change, and what it says when they may not."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from imweb.accounts.models import User
+from imweb.incidents.models import CustomField
+from imweb.incidents.setup import apply_custom_fields
+from imweb.opensearch import gateway, schema
+from imweb.web.card.markdown import render
+from tests import stored
+from tests.stored import at
+
+HX = {"HX-Request": "true", "HX-Target": "card"}
+HOSTILE = "<script>alert(1)</script>\u202e{{ 7 }}"
+
+
+@pytest.fixture
+def client(lead: User) -> Client:
+    client = Client()
+    client.force_login(lead)
+    return client
+
+
+@pytest.fixture
+def one(indices: None) -> str:
+    CustomField.objects.create(name="site", label="Site", type="select", options=["north", "south"])
+    CustomField.objects.create(name="tags", label="Tags", type="multiselect", options=["a", "b"])
+    CustomField.objects.create(name="score", label="Score", type="number")
+    apply_custom_fields()
+    stored.incidents(
+        {
+            "i1": {
+                "@timestamp": at(0),
+                "title": HOSTILE,
+                "description": "**bold** <img src=x onerror=alert(1)> [no](javascript:alert(1)) [site](https://example.org)",
+                "severity": "high",
+                "rule": {"id": "7", "name": "Rule seven"},
+                "entities": {"host": "WS-1", "user": "CORP\\ann", "command_line": "x" * 10_000},
+                "mitre": ["TA0002", "T1059.001", "T9999"],
+                "event": {"process": {"pid": 7, "name": HOSTILE}},
+                "site": "north",
+            }
+        }
+    )
+    return "/incidents/i1/"
+
+
+def source(doc_id: str = "i1", kind: Any = "incident") -> dict[str, Any]:
+    found = gateway().get(schema.alias_of(kind), doc_id)
+    assert found is not None
+    return found.source
+
+
+def revision(html: str) -> str:
+    found = re.search(r'name="rev" value="(\d+)"', html)
+    assert found
+    return found[1]
+
+
+def test_the_page_shows_the_document_and_hostile_text_as_text(client: Client, one: str) -> None:
+    html = client.get(one).content.decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script>alert" not in html
+    assert "U+202E" in html
+    assert "<strong>bold</strong>" in html
+    assert "<img" not in html
+    assert 'href="javascript' not in html
+    assert "https://attack.mitre.org/techniques/T1059/001" in html
+    assert "T9999" in html
+    assert "process.name" in html
+
+
+def test_markdown_keeps_its_marks_and_nothing_that_acts() -> None:
+    html = render("# Head\n\n- a\n- `b`\n\n[x](https://a.test) <b onclick=1>raw</b>")
+    assert "<h3>Head</h3>" in html
+    assert "<li>a</li>" in html
+    assert 'rel="noopener noreferrer nofollow"' in html
+    assert "<b " not in html
+
+
+def test_htmx_gets_the_card_alone_and_a_missing_one_is_explained_in_the_flyout(client: Client, one: str) -> None:
+    html = client.get(one, headers=HX).content.decode()
+    assert "<html" not in html
+    assert "data-close-card" in html
+    gone = client.get("/incidents/nothing/", headers=HX)
+    assert gone.status_code == 200
+    assert "not there any more" in gone.content.decode()
+    assert client.get("/incidents/nothing/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "value"),
+    [
+        ({"set": "reviewer", "v.reviewer": "ann"}, "reviewer", "ann"),
+        ({"set": "severity", "v.severity": "low"}, "severity", "low"),
+        ({"set": "status", "v.status": "in_progress"}, "status", "in_progress"),
+        ({"set": "comment", "v.comment": "Looking into it"}, "comment", "Looking into it"),
+        ({"set": "description", "v.description": "New"}, "description", "New"),
+        ({"set": "site", "v.site": "south"}, "site", "south"),
+        ({"set": "tags", "v.tags": ["a", "b"]}, "tags", ["a", "b"]),
+        ({"set": "score", "v.score": "7.5"}, "score", 7.5),
+        ({"take": "1"}, "reviewer", "lead"),
+    ],
+)
+def test_each_field_is_changed_by_its_own_form(
+    client: Client, one: str, form: dict[str, Any], name: str, value: Any
+) -> None:
+    rev = revision(client.get(one).content.decode())
+    response = client.post(f"{one}change", form | {"rev": rev})
+    assert response.status_code == 302
+    assert response["Location"] == one
+    assert source()[name] == value
+    client.post(f"{one}change", form | {"rev": rev, "where": "flyout"}, headers=HX)
+    assert source()[name] == value
+
+
+def test_a_verdict_closes_with_resolution_and_note(client: Client, one: str) -> None:
+    form = {"set": ["status", "resolution", "resolution_note"], "v.status": "closed", "v.resolution": "false_positive"}
+    response = client.post(f"{one}change", form | {"v.resolution_note": "Known tool"}, headers=HX)
+    assert response["X-Im-Saved"] == "1"
+    assert 'data-row="incident/i1"' in response.content.decode()
+    held = source()
+    assert (held["status"], held["resolution"], held["resolution_note"]) == ("closed", "false_positive", "Known tool")
+
+
+def test_the_second_to_take_it_hears_who_has_it(client: Client, one: str, analyst: User) -> None:
+    rev = revision(client.get(one).content.decode())
+    other = Client()
+    other.force_login(analyst)
+    other.post(f"{one}change", {"take": "1", "rev": rev})
+    response = client.post(f"{one}change", {"take": "1", "rev": rev}, headers=HX)
+    html = response.content.decode()
+    assert "Somebody was faster" in html
+    assert "analyst" in html
+    assert "Use mine" in html
+    assert "X-Im-Saved" not in response
+    assert source()["reviewer"] == "analyst"
+    client.post(f"{one}change", {"take": "1", "rev": revision(html)}, headers=HX)
+    assert source()["reviewer"] == "lead"
+
+
+def test_an_error_keeps_the_text_and_names_the_field(client: Client, one: str) -> None:
+    html = client.post(f"{one}change", {"set": "score", "v.score": "many"}, headers=HX).content.decode()
+    assert "Score: a number" in html
+    form = {"set": ["severity", "comment"], "v.severity": "awful", "v.comment": "typed text"}
+    response = client.post(f"{one}change", form)
+    assert response.status_code == 400
+    assert "typed text" in response.content.decode()
+
+
+def test_an_analyst_may_not_change_what_is_the_leads(one: str, analyst: User) -> None:
+    client = Client()
+    client.force_login(analyst)
+    html = client.get(one).content.decode()
+    assert 'id="severity"' not in html
+    assert 'name="take"' in html
+    response = client.post(f"{one}change", {"set": "severity", "v.severity": "low"})
+    assert response.status_code == 403
+    assert source()["severity"] == "high"
+    assert client.post(f"{one}delete").status_code == 403
+
+
+def test_history_shows_old_and_new(client: Client, one: str) -> None:
+    client.post(f"{one}change", {"set": "severity", "v.severity": "low"})
+    html = client.get(one).content.decode()
+    assert "<s>High</s>" in html
+    assert "<mark>Low</mark>" in html
+
+
+def test_the_group_shows_its_incidents_and_spreads_a_change(client: Client, indices: None) -> None:
+    stored.group("g1", {f"m{n}": {"@timestamp": at(-60 * n), "title": f"Member {n}"} for n in range(30)})
+    html = client.get("/aggregations/g1/").content.decode()
+    assert "30 incidents" in html
+    assert "Member 0<" in html
+    assert "Member 29" not in html
+    assert "Member 29" in client.get("/aggregations/g1/?from=25").content.decode()
+    assert 'data-chart="severity"' in html
+    response = client.post("/aggregations/g1/change", {"set": "reviewer", "v.reviewer": "ann", "sync": "1"})
+    assert response.status_code == 302
+    assert "/incidents/bulk/" in response["Location"]
+    assert source("g1", "aggregation")["reviewer"] == "ann"
+    assert {source(f"m{n}").get("reviewer") for n in range(30)} == {"ann"}
+
+
+def test_the_groups_entry_lists_groups_alone(client: Client, indices: None) -> None:
+    stored.group("g1", {"m1": {}}, title="A group")
+    stored.incidents({"alone": {}})
+    address = client.get("/groups/")["Location"]
+    html = client.get(address.replace("start=now-7d", "start=2025-11-01&end=2025-12-31")).content.decode()
+    assert 'data-key="aggregation/g1"' in html
+    assert 'data-key="incident/alone"' not in html
+
+
+def test_an_administrator_deletes_and_the_card_says_so(one: str, administrator: User) -> None:
+    client = Client()
+    client.force_login(administrator)
+    assert client.post(f"{one}delete").status_code == 302
+    assert client.get(one).status_code == 404
+    assert client.post(f"{one}change", {"set": "comment", "v.comment": "x"}).status_code == 404
