@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imweb.api import aggregations, docs, incidents, listing, points
+from imweb.api import aggregations, bulk, changes, docs, histories, incidents, listing, points
 from imweb.api.operations import Operation
 
 OPERATIONS: list[Operation] = [
@@ -10,6 +10,9 @@ OPERATIONS: list[Operation] = [
     *listing.OPERATIONS,
     *incidents.OPERATIONS,
     *aggregations.OPERATIONS,
+    *changes.OPERATIONS,
+    *histories.OPERATIONS,
+    *bulk.OPERATIONS,
     *docs.OPERATIONS,
 ]
 

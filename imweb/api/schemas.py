@@ -203,8 +203,16 @@ class NewIncident(Changes):
 class Changed(Answer):
     """What a change did."""
 
-    result: Literal["updated", "noop", "deleted"]
+    result: Literal["updated", "noop"]
     meta: Meta = Field(alias="_meta")
+
+
+class Deleted(Answer):
+    """What was deleted; `_meta` as it last was, null when another deleted it in the same moment."""
+
+    result: Literal["deleted"]
+    id: str = Field(alias="_id")
+    meta: Meta | None = Field(alias="_meta")
 
 
 class FailedMember(Answer):
@@ -230,12 +238,11 @@ class ChangedAggregation(Answer):
     result: Literal["updated", "noop"]
     meta: Meta = Field(alias="_meta")
     sync: Spread | None = None
+    task: str | None = Field(None, description="Of a spread: the address to ask at how far it is.")
 
 
 class SpreadGoesOn(ChangedAggregation):
     """The change is made; spreading it goes on as a task."""
-
-    task: str = Field(description="The address to ask at.")
 
 
 class ResultWithIncidents(Answer):
