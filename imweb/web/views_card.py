@@ -80,14 +80,19 @@ def _show(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
         if not fragment:
             raise
         # The list stays as it is: its flyout says what is wrong, and how to go on.
-        title, icon, retry = errors.title_of(error.status)
-        if isinstance(error, NotFound):
-            title = _("This is not there any more")
-        failure = {"title": title, "reason": error.reason, "icon": icon, "retry": retry}
-        return render(request, "web/card/_failure.html", {"failure": failure, "url": card_url(kind, doc_id)})
+        return _instead(request, kind, doc_id, error)
     if fragment:
         return render(request, "web/card/_card.html", values | {"flyout": True})
     return render(request, "web/card/page.html", values)
+
+
+def _instead(request: PageRequest, kind: DocKind, doc_id: str, error: ImError) -> HttpResponse:
+    """Stand in the place of a card that cannot be shown."""
+    title, icon, retry = errors.title_of(error.status)
+    if isinstance(error, NotFound):
+        title = _("This is not there any more")
+    failure = {"title": title, "reason": error.reason, "icon": icon, "retry": retry}
+    return render(request, "web/card/_failure.html", {"failure": failure, "url": card_url(kind, doc_id)})
 
 
 def _change(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
@@ -102,6 +107,10 @@ def _change(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
         else:
             wanted = forms.changes(posted, {item.name: item for item in here.custom}, here.actor.time_zone)
         outcome = _write(here, kind, doc_id, wanted, forms.revision(posted), sync=posted.get("sync") == "1")
+    except NotFound as error:
+        if not request.htmx:
+            raise
+        return _instead(request, kind, doc_id, error)
     except ImError as error:
         failure, status = _failure(here, error), error.status
         failure["again"] = [
@@ -140,8 +149,6 @@ def _write(here: Frame, kind: DocKind, doc_id: str, wanted: Json, rev: int | Non
 
 def _failure(here: Frame, error: ImError) -> Json:
     """Return what went wrong, for the card: a collision field by field, anything else as a sentence."""
-    if isinstance(error, NotFound):
-        raise error
     reasons = [error.reason]
     if isinstance(error, ValidationFailed):
         reasons = [

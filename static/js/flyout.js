@@ -17,10 +17,38 @@ function address(key) {
   return url;
 }
 
+// The next card is read while this one is looked at; whoever goes on within a minute does not wait.
+const FRESH = 60_000; // milliseconds
+let ahead = null;
+
+function neighbour(step) {
+  const rows = [...document.querySelectorAll("tr[data-key]")];
+  const at = rows.findIndex((row) => row.classList.contains("is-open"));
+  return at < 0 ? undefined : rows[at + step]?.querySelector("a[data-open]");
+}
+
+function readAhead() {
+  const url = neighbour(1)?.dataset.card;
+  if (!url || (ahead?.url === url && Date.now() - ahead.at < FRESH)) return;
+  const html = fetch(url, { headers: { "HX-Request": "true", "HX-Target": "flyout" } })
+    .then((answer) => (answer.status === 200 ? answer.text() : ""))
+    .catch(() => "");
+  ahead = { url, at: Date.now(), html };
+}
+
+async function load(cardUrl) {
+  const held = ahead?.url === cardUrl && Date.now() - ahead.at < FRESH ? ahead : null;
+  const html = held && await held.html;
+  ahead = null;
+  if (html) window.htmx.swap("#flyout", html, { swapStyle: "innerHTML" });
+  else await window.htmx.ajax("GET", cardUrl, { target: "#flyout", swap: "innerHTML" });
+}
+
 async function show(key, cardUrl, push) {
   mark(key);
   if (push) history.pushState({ flyout: key }, "", address(key));
-  await window.htmx.ajax("GET", cardUrl, { target: "#flyout", swap: "innerHTML" });
+  await load(cardUrl);
+  readAhead();
   const heading = panel()?.querySelector("[data-card-title]");
   if (!heading) return;
   heading.focus({ preventScroll: true });
@@ -57,9 +85,7 @@ document.addEventListener("click", (event) => {
   const step = event.target.closest("[data-card-step]");
   if (step) {
     event.preventDefault();
-    const rows = [...document.querySelectorAll("tr[data-key]")];
-    const at = rows.findIndex((row) => row.classList.contains("is-open"));
-    const next = rows[at + Number(step.dataset.cardStep)]?.querySelector("a[data-open]");
+    const next = neighbour(Number(step.dataset.cardStep));
     if (next) { opener = next; show(next.dataset.open, next.dataset.card, true); }
     return;
   }

@@ -12,8 +12,10 @@ from imweb.accounts.models import User
 from imweb.incidents.models import CustomField
 from imweb.incidents.setup import apply_custom_fields
 from imweb.opensearch import gateway, schema
+from imweb.opensearch.node import free_port
 from imweb.web.card.markdown import render
 from tests import stored
+from tests.integration.pits_ground import servers
 from tests.stored import at
 
 HX = {"HX-Request": "true", "HX-Target": "card"}
@@ -203,3 +205,17 @@ def test_an_administrator_deletes_and_the_card_says_so(one: str, administrator: 
     assert client.post(f"{one}delete").status_code == 302
     assert client.get(one).status_code == 404
     assert client.post(f"{one}change", {"set": "comment", "v.comment": "x"}).status_code == 404
+    gone = client.post(f"{one}change", {"set": "comment", "v.comment": "x"}, headers=HX)
+    assert "not there any more" in gone.content.decode()
+
+
+def test_opensearch_down_is_said_in_the_flyout_and_on_the_page(client: Client, one: str, settings: Any) -> None:
+    with servers(settings, OPENSEARCH_URL=f"http://127.0.0.1:{free_port()}"):
+        flyout = client.get(one, headers=HX)
+        assert "The search does not answer" in flyout.content.decode()
+        page = client.get(one)
+        assert page.status_code == 503
+        assert "The search does not answer" in page.content.decode()
+        typed = client.post(f"{one}change", {"set": "comment", "v.comment": "kept"}, headers=HX)
+        assert typed.status_code == 503
+        assert typed["HX-Reswap"] == "beforeend", "the card with what was typed stays"

@@ -222,6 +222,8 @@ def related(doc: Document, counts: dict[str, int]) -> list[Json]:
     names = {"host": "entities.host", "user": "entities.user", "rule": "rule.name"}
     found = []
     for name, count in counts.items():
+        if not count:
+            continue
         path = names.get(name, "incident_aggregation_result_id")
         value: Any = doc.source
         for part in path.split("."):
