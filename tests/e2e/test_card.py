@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from playwright.sync_api import Page, expect
 from imweb.accounts.actor import actor_of
 from imweb.accounts.models import User
 from imweb.incidents import editing
+from imweb.incidents.documents import iso
 from imweb.incidents.models import CustomField
 from imweb.incidents.setup import apply_custom_fields
 from imweb.opensearch import gateway, schema
@@ -199,3 +201,37 @@ def test_flyout_and_pages_are_accessible(desk: Desk, list_url: str, lead: User, 
                 page.screenshot(path=f"{folder}/{name}-{theme}-{width}.png")
             page.set_viewport_size({"width": 1440, "height": 900})
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_was_decided_before_is_offered_as_the_verdict(
+    desk: Desk, indices: None, live_server: Any, lead: User, theme: str
+) -> None:
+    now = iso(time.time_ns() // 1_000_000)
+    closed = {"status": "closed", "resolution": "false_positive"}
+    earlier = {f"old{n}": _incident(n) | {"@timestamp": now} | closed for n in range(3)}
+    stored.incidents(earlier | {"i03": _incident(3) | {"@timestamp": now}})
+    page = desk(lead, theme=theme)
+    page.goto(f"{live_server.url}/incidents/?open=incident/i03")
+    card = page.locator("#flyout #card")
+    expect(card.locator(".im-before")).to_contain_text("this rule on this host 3 × in 30 days, 3 false positive")
+    expect(card.locator("#card-related")).to_contain_text("3 other incidents")
+    editing.update(actor_of(lead), "incident", "i03", {"severity": "high"})
+    card.locator("summary", has_text="Severity").click()
+    card.get_by_label("Severity", exact=True).select_option("medium")
+    card.locator("form", has=page.locator("#severity")).get_by_role("button", name="Save").click()
+    expect(card.get_by_role("alert")).to_contain_text("High")
+    expect(page.locator('tr[data-key="incident/i03"] .im-c-sev')).to_have_text("High")
+    card.locator("summary", has_text="Close with verdict").click()
+    found = Axe().run(page)
+    if folder := os.environ.get("IM_SCREENSHOTS"):
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.screenshot(path=f"{folder}/verdict-{theme}-{width}.png", caret="initial")
+        page.set_viewport_size({"width": 1440, "height": 900})
+    assert found.violations_count == 0, found.generate_report()
+    page.keyboard.press("Escape")
+    card.get_by_role("button", name="Same verdict: false positive").click()
+    expect(card.locator("summary", has_text="Status")).to_contain_text("Closed")
+    held = source("i03")
+    assert (held["status"], held["resolution"], held["severity"]) == ("closed", "false_positive", "high")

@@ -78,7 +78,7 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None) -
         "event_json": events.as_json(source["event"]) if source.get("event") else "",
         "before": content.before(doc, known.earlier.get(doc.key)),
         "related": related,
-        "related_count": sum(item["count"] for item in related),
+        "related_count": max((item["count"] for item in related), default=0),
         "lines": lines,
         "more_lines": len(lines) == ENTRIES,
         "members": int(source.get("incidents_count") or 0) if kind == "aggregation" else 0,
