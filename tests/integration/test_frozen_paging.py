@@ -140,7 +140,8 @@ def test_every_page_of_a_point_in_time_counts_the_same(
         totals.add(pages({**asked, "from": offset})["total_docs"])
         stirrer.round()
     assert totals == {158}
-    assert pages({**DAY, "size": 0, "with_total_docs": True})["total_docs"] > 158
+    # One search alone reads live; a total without a point in time may be a second old.
+    assert len(pages({**DAY, "size": 1_000})["docs"]) > 158
 
 
 def test_without_it_the_same_walk_goes_wrong(imported: set[str], pages: Fetch, stirrer: Stirrer) -> None:
