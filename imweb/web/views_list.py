@@ -17,7 +17,7 @@ from imweb.errors import ImError, QueryRejected, ValidationFailed
 from imweb.incidents import insights, services, times
 from imweb.incidents.pits import result_sets
 from imweb.web import errors
-from imweb.web.listing import context, load
+from imweb.web.listing import context, forms, load
 from imweb.web.listing.preferences import ListPreferences, columns, remember
 from imweb.web.listing.rows import card_url, rows
 from imweb.web.listing.state import OPEN_END, ListState
@@ -32,7 +32,7 @@ MEMBERS = 50
 def incidents(request: PageRequest) -> HttpResponse:
     """Show the list, or of it what htmx asks for: the table alone (`#rows`) or all that changes (`#view`)."""
     here, state = _here(request)
-    if moved := _canonical(request, state):
+    if moved := forms.meant(request.GET, state):
         return redirect(moved)
     fragment = bool(request.htmx) and not request.htmx.history_restore_request
     part = request.htmx.target if fragment else ""
@@ -69,25 +69,6 @@ def _here(request: PageRequest) -> tuple[load.Frame, ListState]:
     )
     parameters = {name: [str(value) for value in values] for name, values in request.GET.lists()}
     return here, ListState.of(parameters, reverse("incidents"), preferences.size)
-
-
-def _canonical(request: PageRequest, state: ListState) -> str:
-    """Return the address that a form without a script meant, an empty text when the address is one already."""
-    query = request.GET
-    if "add" in query:
-        name, value = query.get("add", ""), query.get("value", "").strip()
-        operator = query.get("op", "is")
-        if operator in ("any", "none"):
-            value = "*"
-        if not name or not value:
-            return state.fresh().url
-        return state.toggled(name, value, exclude=operator in ("not", "none")).url
-    if "last" in query:
-        number, unit = query.get("last", "").strip(), query.get("unit", "h")
-        if number.isdecimal() and unit in ("m", "h", "d", "w"):
-            return state.fresh(start=f"now-{int(number)}{unit}", end="now").url
-        return state.fresh().url
-    return ""
 
 
 def _release_left(request: PageRequest, here: load.Frame, state: ListState) -> None:
