@@ -19,6 +19,10 @@ class Actor:
     username: str
     permissions: frozenset[str]
     time_zone: str = "UTC"
+    # Search texts over access fields, one of which a document must match; None: every document.
+    rows: tuple[str, ...] | None = None
+    # Fields that do not exist for this actor.
+    hidden: frozenset[str] = frozenset()
 
     def may(self, permission: str) -> bool:
         """Return whether the actor has a permission."""
@@ -33,4 +37,5 @@ class Actor:
 def actor_of(user: User, permissions: frozenset[str] | None = None, *, default_zone: str = "UTC") -> Actor:
     """Return the actor of a user; a token's narrower permissions replace the user's own."""
     granted = user.granted if permissions is None else permissions & user.granted
-    return Actor(user.pk, user.username, granted, user.time_zone or default_zone)
+    zone = user.time_zone or default_zone
+    return Actor(user.pk, user.username, granted, zone, user.scope.rows, user.scope.hidden)

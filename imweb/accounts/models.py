@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from imweb.accounts import permissions
+from imweb.accounts.scope import EVERYTHING, Scope, scope_of
 
 
 def check_time_zone(value: str) -> None:
@@ -38,6 +39,9 @@ class Role(models.Model):
     name = models.SlugField(_("system name"), unique=True)
     label = models.CharField(_("label"), max_length=100)
     permissions = models.JSONField(_("permissions"), default=list, validators=[check_permissions])
+    # A search text over access fields; empty: every incident. `imweb.incidents.roles` checks both before they are kept.
+    row_filter = models.CharField(_("row filter"), max_length=2_000, blank=True, default="")
+    hidden_fields: models.JSONField[Any, Any] = models.JSONField(_("hidden fields"), default=list, blank=True)
 
     class Meta:
         ordering = ["name"]
@@ -57,13 +61,18 @@ class User(AbstractUser):
     preferences = models.JSONField(_("preferences"), default=dict, blank=True)
 
     @cached_property
-    def granted(self) -> frozenset[str]:
-        """Return every permission that the user's roles give; an inactive user has none."""
+    def scope(self) -> Scope:
+        """Return what the user's roles give together; an inactive user has nothing."""
         if not self.is_active:
-            return frozenset()
+            return Scope(rows=())
         if self.is_superuser:
-            return permissions.ALL
-        return frozenset(p for role in self.roles.all() for p in role.permissions) & permissions.ALL
+            return EVERYTHING
+        return scope_of((role.permissions, role.row_filter, role.hidden_fields) for role in self.roles.all())
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """Return every permission that the user's roles give."""
+        return self.scope.permissions
 
     def may(self, permission: str) -> bool:
         """Return whether the user has a permission."""

@@ -8,11 +8,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from imweb.accounts import permissions
+from imweb.accounts.actor import Actor
 from imweb.api import examples, schemas
 from imweb.api.operations import Call, Operation
 from imweb.api.parameters import merged, refuse
 from imweb.errors import Detail, ValidationFailed
 from imweb.incidents import services
+from imweb.incidents.access import registry_of
 from imweb.incidents.params import (
     DEFAULT_FIELD_SIZE,
     MAX_CURSOR,
@@ -24,7 +26,6 @@ from imweb.incidents.params import (
     parse_listing,
     validated,
 )
-from imweb.incidents.registry import registry
 
 Json = dict[str, Any]
 
@@ -50,7 +51,7 @@ def _results(call: Call) -> Json:
     asked = validated(ResultsParameters, raw, faults, lenient=False)
     if raw.get("incident_aggregation_result_id") is not None and raw.get("incident_aggregation_id") is not None:
         faults.append(Detail("incident_aggregation_id", "left out when one result is asked for by its own id"))
-    query = _page_of(raw, call.actor.time_zone, faults)
+    query = _page_of(call.actor, raw, faults)
     if asked.incident_aggregation_result_id is None:
         return _all(call, query, asked.incident_aggregation_id)
     result = services.get_document(call.actor, "aggregation", asked.incident_aggregation_result_id)
@@ -71,13 +72,13 @@ def _all(call: Call, query: ListQuery, aggregation_id: str | None) -> Json:
         raise
 
 
-def _page_of(raw: Json, zone: str, faults: list[Detail]) -> ListQuery:
+def _page_of(actor: Actor, raw: Json, faults: list[Detail]) -> ListQuery:
     """Return the page asked for, without a time limit and with its total; raises every fault so far besides its own."""
     names = ("pit", "from", "size", "sort", "search_after", "next")
     page = {name: raw[name] for name in names if name in raw}
     page = {"size": DEFAULT_FIELD_SIZE, "start_time": None, "end_time": None, "with_total_docs": True, **page}
     try:
-        query = parse_listing(page, registry=registry(), zone=zone)
+        query = parse_listing(page, registry=registry_of(actor), zone=actor.time_zone)
     except ValidationFailed as error:
         refuse(faults, error)
         raise

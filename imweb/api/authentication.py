@@ -13,9 +13,9 @@ from django.http import HttpRequest
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
-from imweb.accounts import permissions
 from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import ApiToken, User
+from imweb.accounts.scope import EVERYTHING, scope_of
 from imweb.errors import AuthenticationRequired, PermissionDenied
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ _COLUMNS = (
     "user__is_active",
     "user__is_superuser",
     "user__roles__permissions",
+    "user__roles__row_filter",
+    "user__roles__hidden_fields",
 )
+_OF_ROLE = 3  # of the columns
 log = structlog.get_logger(__name__)
 
 
@@ -90,7 +93,7 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
     rows = list(_tokens().filter(digest=ApiToken.digest_of(secret)))
     if not rows:
         raise _required("This token is unknown; it may have been deleted.")
-    pk, scopes, expires_at, revoked_at, used_at, user_id, username, zone, active, superuser, _permissions = rows[0]
+    pk, scopes, expires_at, revoked_at, used_at, user_id, username, zone, active, superuser = rows[0][:-_OF_ROLE]
     if revoked_at is not None:
         raise _required("This token was revoked.")
     now = timezone.now()
@@ -101,8 +104,12 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
     if used_at is None or now - used_at >= USED_EVERY:
         _note_use(pk)
     user = User(pk=user_id, username=username, time_zone=zone, is_active=active, is_superuser=superuser)
-    user.granted = (
-        permissions.ALL if superuser else frozenset(p for row in rows for p in row[-1] or ()) & permissions.ALL
+    user.scope = (
+        EVERYTHING
+        if superuser
+        else scope_of(
+            (granted or (), text or "", hidden or ()) for granted, text, hidden in (row[-_OF_ROLE:] for row in rows)
+        )
     )
     # The log line names the user, whichever way he came.
     request.user = request._cached_user = user  # type: ignore[attr-defined]

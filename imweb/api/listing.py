@@ -11,6 +11,7 @@ from imweb.api.operations import Call, Operation
 from imweb.api.parameters import merged, refuse, too_long
 from imweb.errors import Detail, ValidationFailed
 from imweb.incidents import services
+from imweb.incidents.access import registry_of
 from imweb.incidents.params import (
     LISTING_NAMES,
     ListingParams,
@@ -21,7 +22,6 @@ from imweb.incidents.params import (
     parse_listing,
     parse_statistics,
 )
-from imweb.incidents.registry import registry
 
 Json = dict[str, Any]
 
@@ -43,7 +43,7 @@ def listing_query(call: Call) -> ListQuery:
     faults: list[Detail] = []
     raw = merged(ListingParams, call.query, call.body, faults)
     try:
-        query = parse_listing(raw, registry=registry(), zone=call.actor.time_zone)
+        query = parse_listing(raw, registry=registry_of(call.actor), zone=call.actor.time_zone)
     except ValidationFailed as error:
         refuse(faults, error)
         raise
@@ -56,7 +56,7 @@ def statistics_query(call: Call) -> StatisticsQuery:
     faults: list[Detail] = []
     raw = merged(StatisticsEverything, call.query, call.body, faults)
     try:
-        query = parse_statistics(raw, registry=registry(), zone=call.actor.time_zone)
+        query = parse_statistics(raw, registry=registry_of(call.actor), zone=call.actor.time_zone)
     except ValidationFailed as error:
         refuse(faults, error)
         raise
@@ -78,7 +78,7 @@ def field_query(call: Call) -> ListQuery:
         else:
             texts[name] = [*texts.get(name, ()), *given]
     try:
-        query = parse_field_listing(_filled(texts), registry=registry(), zone=call.actor.time_zone)
+        query = parse_field_listing(_filled(texts), registry=registry_of(call.actor), zone=call.actor.time_zone)
     except ValidationFailed as error:
         refuse(faults, error)
         raise

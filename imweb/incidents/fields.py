@@ -43,6 +43,7 @@ INTERNAL = frozenset(
         "group_numbers",
         "search_all",
         "op",
+        "partition",
     }
 )
 # Kept whole and shown, but not indexed field by field.
@@ -173,6 +174,8 @@ class Registry:
     """All fields known just now: the core ones, an administrator's, and those that callers have written."""
 
     fields: Mapping[str, FieldDef]
+    # Fields are hidden from whom this is for: what is searched without naming a field must not be the copy of all.
+    partial: bool = False
 
     @classmethod
     def build(cls, custom: Iterable[FieldDef] = (), dynamic: Iterable[FieldDef] = ()) -> Registry:
@@ -203,7 +206,7 @@ class Registry:
     def without(self, hidden: Iterable[str]) -> Registry:
         """Return the registry as somebody sees it from whom fields are hidden."""
         names = set(hidden)
-        return Registry({name: field for name, field in self.fields.items() if name not in names})
+        return Registry({name: field for name, field in self.fields.items() if name not in names}, partial=bool(names))
 
 
 def custom_field(name: str, custom_type: str, label: str) -> FieldDef:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import Detail, ImError, NotFound, ValidationFailed
-from imweb.incidents import access
+from imweb.incidents import access, hiding
 from imweb.incidents.documents import DocKind, key_of
 from imweb.opensearch import Stored, gateway, schema
 
@@ -51,25 +51,66 @@ def entries(actor: Actor, kind: DocKind, doc_id: str, *, size: int = 1_000, befo
     actor.require(permissions.VIEW)
     stored = gateway().get(schema.alias_of(kind), doc_id)
     if stored is not None and not access.visible(actor, stored.source):
-        raise NotFound("There is no incident or aggregation result with this id.")
+        raise _unknown()
     gateway().refresh(schema.history_alias())
+    key, size = key_of(kind, doc_id), min(size, MAX_ENTRIES)
+    pending = (stored.source.get("pending") or ()) if stored else ()
+    ended = _ended(key) if actor.rows is not None and stored is not None else None
+    place = _place(before) if before else None
+    found: list[Entry] = []
+    while len(found) < size:
+        raws = _raw(key, pending, size, place)
+        for raw in raws:
+            # What stands before a deletion is another object's that had the same id.
+            own = stored is not None and "access" not in raw and (ended is None or _order(_entry(raw)) > ended)
+            if (own or access.entry_visible(actor, raw)) and (entry := _shown(actor, _entry(raw))):
+                found.append(entry)
+        if len(raws) < size:
+            break
+        place = _order(_entry(raws[-1]))
+    if not found and stored is None:
+        raise _unknown()
+    return found[:size]
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no incident or aggregation result with this id.")
+
+
+def _raw(key: str, pending: Iterable[Json], size: int, place: tuple[str, int, str] | None) -> list[Json]:
+    """Return entries as they are stored, newest first, those in the document among them."""
     body: Json = {
-        "size": min(size, MAX_ENTRIES),
-        "query": {"bool": {"filter": [{"term": {"key": key_of(kind, doc_id)}}]}},
+        "size": size,
+        "query": {"bool": {"filter": [{"term": {"key": key}}]}},
         "sort": [{"time": "desc"}, {"rev": "desc"}, {"change": "desc"}],
     }
-    place = _place(before) if before else None
     if place:
         body["search_after"] = list(place)
     hits = gateway().search(body, index=schema.history_alias())["hits"]["hits"]
-    found = {hit["_id"]: _entry(hit["_source"]) for hit in hits}
-    for raw in (stored.source.get("pending") or ()) if stored else ():
-        entry = _entry(raw)
-        if place is None or _order(entry) < place:
-            found.setdefault(entry.change, entry)
-    if not found and stored is None:
-        raise NotFound("There is no incident or aggregation result with this id.")
-    return sorted(found.values(), key=_order, reverse=True)[:size]
+    found: dict[str, Json] = {hit["_id"]: hit["_source"] for hit in hits}
+    for raw in pending:
+        if place is None or _order(_entry(raw)) < place:
+            found.setdefault(raw["change"], raw)
+    return sorted(found.values(), key=lambda raw: _order(_entry(raw)), reverse=True)[:size]
+
+
+def _ended(key: str) -> tuple[str, int, str] | None:
+    """Return the place of the last deletion under a key."""
+    query = {"bool": {"filter": [{"term": {"key": key}}, {"term": {"type": "delete"}}]}}
+    body: Json = {"size": 1, "query": query, "sort": [{"time": "desc"}, {"rev": "desc"}]}
+    hits = gateway().search(body, index=schema.history_alias())["hits"]["hits"]
+    return _order(_entry(hits[0]["_source"])) if hits else None
+
+
+def _shown(actor: Actor, entry: Entry) -> Entry | None:
+    """Return an entry without what is hidden from the actor, None when nothing is left of it."""
+    if not actor.hidden:
+        return entry
+    comment = None if "comment" in actor.hidden else entry.comment
+    edited = hiding.edits(entry.edited, actor.hidden)
+    if (entry.edited or entry.comment is not None) and not edited and comment is None and entry.type != "create":
+        return None
+    return replace(entry, comment=comment, edited=edited)
 
 
 def _order(entry: Entry) -> tuple[str, int, str]:

@@ -15,7 +15,6 @@ from imweb.incidents.documents import Document, iso
 from imweb.incidents.dsl import IS_AGGREGATION, NOT_DELETED
 from imweb.incidents.fields import FieldDef
 from imweb.incidents.params import FieldFilter, Filters
-from imweb.incidents.registry import registry
 from imweb.incidents.resultset import result_set
 from imweb.opensearch import gateway, schema
 
@@ -89,6 +88,9 @@ def facets(
 
     `include` limits a field to some of its values (ATT&CK tactics among all ids).
     """
+    fields = [field for field in fields if field.name not in actor.hidden]
+    if not fields:
+        return []
     names = {field.name for field in fields}
     own = [item for item in filters.fields if item.field.name in names]
     rest = replace(filters, fields=tuple(item for item in filters.fields if item.field.name not in names))
@@ -102,6 +104,7 @@ def values_of(
     actor: Actor, filters: Filters, pit: str | None, fields: Sequence[FieldDef], *, size: int = 5
 ) -> dict[str, Facet]:
     """Return, by the field's name, the values that stand in exactly this set."""
+    fields = [field for field in fields if field.name not in actor.hidden]
     if not fields:
         return {}
     aggs = {f"f{number}": _facet_body(field, (), size, None) for number, field in enumerate(fields)}
@@ -112,6 +115,8 @@ def values_of(
 
 def values_beginning(actor: Actor, field: FieldDef, pattern: str, size: int) -> list[FacetValue]:
     """Return the most frequent values, among all documents, that match a Lucene regular expression."""
+    if field.name in actor.hidden:
+        return []
     terms = {"field": field.exact, "size": size, "include": pattern}
     with result_set(actor, Filters(), None, snapshot=False) as found:
         buckets = found.reader.aggregate({"values": {"terms": terms}})["values"]["buckets"]
@@ -168,10 +173,11 @@ def seen_before(actor: Actor, docs: Sequence[Document], now_ms: int) -> dict[str
             "must_not": [NOT_DELETED],
         }
     }
+    verdicts = {"terms": {"field": "resolution", "size": 10}}
     aggs = {
         "marks": {
             "terms": {"field": "fingerprint", "size": len(marks)},
-            "aggs": {"resolutions": {"terms": {"field": "resolution", "size": 10}}},
+            "aggs": {} if "resolution" in actor.hidden else {"resolutions": verdicts},
         }
     }
     answer = gateway().search({"size": 0, "query": query, "aggs": aggs}, index=schema.incidents_alias())
@@ -182,7 +188,9 @@ def seen_before(actor: Actor, docs: Sequence[Document], now_ms: int) -> dict[str
         if doc.kind != "incident" or not bucket:
             continue
         within = str(doc.source.get("@timestamp", "")) >= iso(start)
-        resolutions = {str(part["key"]): int(part["doc_count"]) for part in bucket["resolutions"]["buckets"]}
+        resolutions = {
+            str(part["key"]): int(part["doc_count"]) for part in bucket.get("resolutions", {}).get("buckets", ())
+        }
         own = doc.source.get("resolution")
         if within and own in resolutions:
             resolutions[own] -= 1
@@ -271,4 +279,4 @@ def related(actor: Actor, doc: Document, now_ms: int) -> dict[str, int]:
 
 def clauses_of(actor: Actor, filters: Filters, now_ms: int) -> dsl.Clauses:
     """Return the clauses of filters with the actor's access, outside any point in time."""
-    return compile_filters(filters, registry(), now_ms).narrowed(*access.clauses(actor))
+    return compile_filters(filters, access.registry_of(actor), now_ms).narrowed(*access.clauses(actor))

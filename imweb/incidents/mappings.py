@@ -39,6 +39,8 @@ def document_body(registry: Registry, *, shards: int, replicas: int) -> Json:
         "group_number": {"type": "integer"},
         "group_numbers": {"type": "integer"},
         "op": _STORED_ONLY,
+        # The access fields in which all incidents of a group agree.
+        "partition": {"type": "keyword"},
         "event": _STORED_ONLY,
         "comparison_fields": _STORED_ONLY,
         "function_fields": _STORED_ONLY,
@@ -63,6 +65,8 @@ def history_body(*, shards: int, replicas: int) -> Json:
         "settings": {"index.number_of_shards": shards, "index.number_of_replicas": replicas},
         "mappings": {
             "dynamic": "strict",
+            # A value that looks like a date must not make a date of its access field.
+            "date_detection": False,
             "properties": {
                 "time": mapping_of(Kind.DATE),
                 "key": {"type": "keyword"},

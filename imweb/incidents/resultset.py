@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from imweb.accounts.actor import Actor
-from imweb.errors import PitExpired, ValidationFailed
+from imweb.errors import Detail, PitExpired, ValidationFailed
 from imweb.incidents import access, dsl, pits
 from imweb.incidents.compiling import compile_filters
 from imweb.incidents.documents import LIST_EXCLUDES
@@ -16,9 +16,8 @@ from imweb.incidents.dsl import IS_AGGREGATION, Clauses
 from imweb.incidents.fields import Registry
 from imweb.incidents.grouped import exclusion
 from imweb.incidents.paging import Reader
-from imweb.incidents.params import Filters
+from imweb.incidents.params import Filters, unknown
 from imweb.incidents.pits import Lease
-from imweb.incidents.registry import registry
 from imweb.opensearch import schema
 
 API_EXCLUDES = tuple(name for name in LIST_EXCLUDES if name != "event")
@@ -54,6 +53,8 @@ def result_set(
     Raises `PitExpired`, `NotFound` (another user's lease), `TooManyPits`, `ValidationFailed`, `QueryRejected`.
     """
     visible = access.clauses(actor)
+    known = access.registry_of(actor)
+    _refuse_hidden(actor, filters, known)
     if pit is not None:
         lease = pits.use_pit(pit, actor.user_id)
         if filters.with_aggregations and not lease.with_aggregations:
@@ -61,16 +62,23 @@ def result_set(
         # In a point in time over incidents alone nothing has to be left out.
         hide = lease.with_aggregations and filters.with_aggregations is False
         with _reported(lease):
-            yield _open(_frozen(lease, excludes), filters, visible, lease.created_ms, pit, hide=hide)
+            yield _open(_frozen(lease, excludes), filters, known, visible, lease.created_ms, pit, hide=hide)
         return
     wanted = filters.with_aggregations is not False
     if snapshot:
         with pits.ephemeral(wanted) as lease, _reported(lease):
-            yield _open(_frozen(lease, excludes), filters, visible, lease.created_ms, None, hide=False)
+            yield _open(_frozen(lease, excludes), filters, known, visible, lease.created_ms, None, hide=False)
         return
     indices = schema.document_aliases() if wanted else [schema.incidents_alias()]
     reader = Reader(Clauses(), indices=tuple(indices), excludes=tuple(excludes))
-    yield _open(reader, filters, visible, time.time_ns() // 1_000_000, None, hide=False)
+    yield _open(reader, filters, known, visible, time.time_ns() // 1_000_000, None, hide=False)
+
+
+def _refuse_hidden(actor: Actor, filters: Filters, known: Registry) -> None:
+    """Refuse a filter by a field that does not exist for the actor, whoever read it and with which fields."""
+    names = [item.field.name for item in filters.fields if item.field.name in actor.hidden]
+    if names:
+        raise ValidationFailed.of([Detail(name, unknown(name, known)) for name in names])
 
 
 def _frozen(lease: Lease, excludes: Sequence[str]) -> Reader:
@@ -88,9 +96,15 @@ def _reported(lease: Lease) -> Iterator[None]:
 
 
 def _open(
-    reader: Reader, filters: Filters, visible: Sequence[dsl.Json], now_ms: int, pit: str | None, *, hide: bool
+    reader: Reader,
+    filters: Filters,
+    known: Registry,
+    visible: Sequence[dsl.Json],
+    now_ms: int,
+    pit: str | None,
+    *,
+    hide: bool,
 ) -> ResultSet:
-    known = registry()
     clauses = compile_filters(filters, known, now_ms)
     clauses = clauses.narrowed(*visible, without=[IS_AGGREGATION] if hide else [])
     ready = Reader(clauses, reader.indices, reader.pit, reader.keep_alive, reader.excludes)

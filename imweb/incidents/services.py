@@ -10,13 +10,13 @@ from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
-from imweb.errors import NotFound
+from imweb.errors import NotFound, ValidationFailed
 from imweb.incidents import access, dsl
 from imweb.incidents.documents import DocKind, Document, document
 from imweb.incidents.dsl import IS_AGGREGATION
 from imweb.incidents.paging import order_for
 from imweb.incidents.paging.by_time import DIRECT
-from imweb.incidents.params import ListQuery, StatisticsQuery
+from imweb.incidents.params import ListQuery, StatisticsQuery, unknown
 from imweb.incidents.results import Bucket, Page, SeverityCount, SeverityStatistics, documents
 from imweb.incidents.resultset import API_EXCLUDES, ResultSet, result_set
 from imweb.incidents.severities import severities
@@ -35,7 +35,7 @@ def get_document(actor: Actor, kind: DocKind, doc_id: str) -> Document:
     if stored is None or stored.source.get("deleted") or not access.visible(actor, stored.source):
         name = {"incident": _("incident"), "aggregation": _("aggregation result")}[kind]
         raise NotFound(_("There is no %(kind)s with this id.") % {"kind": name})
-    return document(stored.index, stored.id, stored.source)
+    return access.shown(actor, document(stored.index, stored.id, stored.source))
 
 
 def list_documents(actor: Actor, query: ListQuery, *, excludes: tuple[str, ...] = API_EXCLUDES) -> Page:
@@ -57,11 +57,14 @@ def group_members(actor: Actor, result_id: str, query: ListQuery, *, excludes: t
     return _page(actor, query, member, without=(IS_AGGREGATION,), excludes=excludes)
 
 
-def as_now(page: Page) -> Page:
+def as_now(actor: Actor, page: Page) -> Page:
     """Return a page with the same rows in the same order, their contents read in real time; what is gone stays."""
     stored = gateway().mget([(doc.index, doc.id) for doc in page.docs]) if page.docs else []
     docs = [
-        document(new.index, new.id, new.source) if new and not new.source.get("deleted") else doc
+        # An id may have been deleted and given to an incident that the actor may not see.
+        access.shown(actor, document(new.index, new.id, new.source))
+        if new and not new.source.get("deleted") and access.visible(actor, new.source)
+        else doc
         for doc, new in zip(page.docs, stored, strict=True)
     ]
     return replace(page, docs=docs)
@@ -75,6 +78,8 @@ def _page(
     excludes: tuple[str, ...] = API_EXCLUDES,
 ) -> Page:
     started = time.perf_counter()
+    if query.sort.field in actor.hidden:
+        raise ValidationFailed.field("sort", unknown(query.sort.field, access.registry_of(actor)))
     # One search alone is consistent in itself; whatever takes several is read in a point in time.
     several = (
         query.with_total or query.offset > DIRECT or query.sort.field != "@timestamp" or query.filters.collapse_grouped
@@ -89,7 +94,8 @@ def _page(
         )
         total = reader.count() if query.with_total else None
         took = round((time.perf_counter() - started) * 1000)
-        return Page(documents(part.hits), total, part.next, query.pit, took, found.now_ms)
+        docs = [access.shown(actor, doc) for doc in documents(part.hits)]
+        return Page(docs, total, part.next, query.pit, took, found.now_ms)
 
 
 def severity_statistics(actor: Actor, query: StatisticsQuery) -> SeverityStatistics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,7 +13,7 @@ from imweb.accounts.actor import actor_of
 from imweb.accounts.models import User
 from imweb.errors import ImError
 from imweb.incidents import insights
-from imweb.incidents.registry import registry
+from imweb.incidents.access import registry_of
 from imweb.web.listing.state import ListState
 from imweb.web.models import SavedView
 
@@ -59,7 +60,9 @@ def pinned(user: User) -> list[tuple[SavedView, int | None]]:
 
 
 def _count(user: User, view: SavedView) -> int | None:
-    mark = f"view-count:{view.pk}:{user.pk}"
+    # Roles may change within the half minute.
+    seen = hashlib.sha256(repr((user.scope.rows, sorted(user.scope.hidden))).encode()).hexdigest()[:16]
+    mark = f"view-count:{view.pk}:{user.pk}:{seen}"
     if (kept := cache.get(mark)) is not None:
         return int(kept) if kept >= 0 else None
     count = _rows(user, view)
@@ -72,7 +75,7 @@ def _rows(user: User, view: SavedView) -> int | None:
     actor = actor_of(user, default_zone=user.time_zone or "UTC")
     state = ListState.of(parse_qs(view.query), reverse("incidents"))
     try:
-        query = state.query(registry(), actor.time_zone, None)
+        query = state.query(registry_of(actor), actor.time_zone, None)
         return insights.counts(actor, query.filters, None).rows
     except ImError:
         return None

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import actor_of
 from imweb.errors import ValidationFailed
+from imweb.incidents.access import registry_of
 from imweb.incidents.models import CustomField
 from imweb.incidents.pits import result_sets
-from imweb.incidents.registry import registry
 from imweb.web.export import rows
 from imweb.web.listing.state import ListState
 from imweb.web.page import PageRequest, page, zone_of
@@ -29,7 +29,7 @@ def export(request: PageRequest) -> HttpResponse | StreamingHttpResponse:
     actor = actor_of(request.user, default_zone=zone_of(request.user))
     parameters = {name: [str(value) for value in values] for name, values in request.GET.lists()}
     state = ListState.of(parameters, reverse("incidents")).within(offset="0")
-    known = registry()
+    known = registry_of(actor)
     state.query(known, actor.time_zone, None)
     if not request.session.session_key:
         request.session.create()
@@ -41,8 +41,8 @@ def export(request: PageRequest) -> HttpResponse | StreamingHttpResponse:
     whole = kind == "ndjson"
     # Read before the answer begins, so that a fault is a page and not a broken file.
     found = rows.pages(actor, query, rows.first_page(actor, query, whole=whole), whole=whole)
-    custom = [item.field for item in CustomField.objects.filter(hidden=False)]
-    body = rows.ndjson(found) if whole else rows.csv_lines(found, custom, query.filters.tz)
+    custom = [item.field for item in CustomField.objects.filter(hidden=False) if item.name not in actor.hidden]
+    body = rows.ndjson(found) if whole else rows.csv_lines(found, custom, query.filters.tz, actor.hidden)
     name = f"incidents-{timezone.localtime():%Y%m%d-%H%M%S}.{kind}"
     response = StreamingHttpResponse(body, content_type=TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -13,9 +13,9 @@ from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor, actor_of
 from imweb.errors import ValidationFailed
 from imweb.incidents import insights
+from imweb.incidents.access import registry_of
 from imweb.incidents.fields import FieldDef, Kind
 from imweb.incidents.querylang import complete
-from imweb.incidents.registry import registry
 from imweb.web.listing.words import value_labels
 from imweb.web.page import PageRequest, page, zone_of
 
@@ -33,14 +33,15 @@ def suggestions(request: PageRequest) -> HttpResponse:
     cursor = request.GET.get("cursor", "")
     if not cursor.isdecimal() or len(cursor) > 6:
         raise ValidationFailed.field("cursor", _("a number of characters"))
-    known = registry()
+    actor = actor_of(request.user, default_zone=zone_of(request.user))
+    known = registry_of(actor)
     found = complete(text, int(cursor), known)
     if found.kind == "field":
         items = [_field(name, known.resolve(name)) for name in found.options]
     elif found.kind == "operator":
         items = [{"text": f"{name} ", "label": name, "hint": str(OPERATOR_HINTS[name])} for name in found.options]
     else:
-        items = _values(actor_of(request.user, default_zone=zone_of(request.user)), found.field, found.prefix)
+        items = _values(actor, found.field, found.prefix)
     return JsonResponse({"start": found.start, "kind": found.kind, "items": items})
 
 

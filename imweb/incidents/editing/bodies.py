@@ -16,7 +16,7 @@ from imweb import workflows
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import Detail, QueryRejected, ValidationFailed
-from imweb.incidents import times
+from imweb.incidents import access, times
 from imweb.incidents.documents import DocKind, iso
 from imweb.incidents.editing.rules import (
     COMPUTED,
@@ -75,6 +75,8 @@ def checked(
     known: Registry | None = None,
 ) -> Body:
     """Return a body's fields with new ones mapped already; raises `ValidationFailed` with every fault."""
+    if isinstance(raw, Mapping):
+        access.require_writable(actor, raw)
     body = read(raw, rules, doc_id=doc_id, kind=kind, known=known or registry())
     if not body.new:
         return body

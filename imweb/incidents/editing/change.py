@@ -11,7 +11,7 @@ from imweb import workflows
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import Detail, ImError, NotFound, PermissionDenied, ValidationFailed, VersionConflict
-from imweb.incidents import access
+from imweb.incidents import access, hiding, rowfilters
 from imweb.incidents.documents import DocKind, Document, fingerprint_of, new_source
 from imweb.incidents.editing.bodies import name_fault
 from imweb.incidents.editing.rules import MEMBERSHIP, VERDICT, Rules
@@ -92,6 +92,7 @@ def _create(step: Step, kind: DocKind, doc_id: str, source: Json | None, context
             AggregationNumber.objects.filter(result_id__in=groups).values_list("pk", flat=True)
         )
     new = new_source(kind, doc_id, body, user=context.actor.username, now_ms=context.now_ms)
+    access.require_own(context.actor, new, rules.access)
     if body["status"] != workflow.initial:
         new["responded_at"] = context.time
     if workflow.is_terminal(body["status"]):
@@ -108,7 +109,9 @@ def _update(step: Step, kind: DocKind, source: Json, context: Context) -> Json |
         if name in MEMBERSHIP and step.fields[name] != source.get(name):
             raise ValidationFailed.field(name, "is set by grouping; it cannot be edited")
     comment = step.fields.get("comment")
-    wanted = {n: v for n, v in step.fields.items() if n != "comment" and source.get(n) != v}
+    given = hiding.kept(step.fields, source, context.actor.hidden)
+    wanted = {n: v for n, v in given.items() if n != "comment" and source.get(n) != v}
+    _check_access_fields(source, wanted, context.rules)
     _check_revision(step, source, wanted)
     if not wanted and comment is None:
         return None
@@ -123,6 +126,15 @@ def _update(step: Step, kind: DocKind, source: Json, context: Context) -> Json |
     return _changed(source, wanted, comment, "edit", step, context, workflow)
 
 
+def _check_access_fields(source: Json, wanted: Json, rules: Rules) -> None:
+    """Refuse another value of an access field; what somebody may see does not change under him."""
+    after = {**source, **wanted}
+    moved = [path for path in rules.access if rowfilters.indexed(source, path) != rowfilters.indexed(after, path)]
+    if moved:
+        reason = "is an access field: it is set when an incident is created and never edited"
+        raise ValidationFailed.of([Detail(path, reason) for path in moved])
+
+
 def _undo(step: Step, source: Json, context: Context) -> Json | None:
     """Take back what one change did, where nobody touched it since; comments stay said."""
     target = step.fields["change"]
@@ -132,6 +144,7 @@ def _undo(step: Step, source: Json, context: Context) -> Json | None:
         for name, mark in touched.items()
         if mark.get("change") == target and name != "comment" and source.get(name) != mark.get("old")
     }
+    _check_access_fields(source, wanted, context.rules)
     if not wanted:
         return None
     workflow = context.rules.workflow(wanted.get("workflow_id", source.get("workflow_id")))
@@ -206,6 +219,8 @@ def _enter(new: Json, kind: str, edited: list[Json], comment: str | None, step: 
         entry["edited"] = edited
     if comment is not None:
         entry["comment"] = comment
+    if context.rules.access:
+        entry["access"] = access.carried(new, context.rules.access)
     new["pending"] = [*(new.get("pending") or ()), entry]
     new["has_pending"] = True
 

@@ -10,6 +10,7 @@ from typing import Any
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import Detail, ImError, PayloadTooLarge, SearchUnavailable, ValidationFailed
+from imweb.incidents import access
 from imweb.incidents.documents import id_fault, new_id
 from imweb.incidents.editing import batch, ndjson
 from imweb.incidents.editing.batch import Target
@@ -66,6 +67,8 @@ def bulk(actor: Actor, lines: bytes) -> BulkResult:
             doc_id = new_id("incident")
         try:
             _check(item.fault, doc_id)
+            if item.action == "create" and item.id is not None:
+                access.require_no_id(actor)
             body = checked(
                 item.fields,
                 context.rules,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imweb import workflows
+from imweb.incidents.access import access_fields
 from imweb.incidents.fields import CORE_FIELDS, INTERNAL, OPAQUE
 from imweb.incidents.severities import severities
 from imweb.workflows import Workflow
@@ -45,12 +46,14 @@ class Rules:
     levels: tuple[str, ...]
     workflows: Mapping[str, Workflow]
     default: Workflow
+    # Access fields: set when an incident is created, never edited.
+    access: tuple[str, ...] = ()
 
     @classmethod
     def load(cls) -> Rules:
         """Read the configuration."""
         defined = workflows.workflows()
-        return cls(tuple(level.name for level in severities()), {w.id: w for w in defined}, defined[0])
+        return cls(tuple(level.name for level in severities()), {w.id: w for w in defined}, defined[0], access_fields())
 
     def workflow(self, workflow_id: object) -> Workflow:
         """Return a document's workflow; one that was removed since is replaced by the default."""

@@ -47,6 +47,8 @@ def create(actor: Actor, doc_id: str | None, body: Any) -> Document:
     actor.require(permissions.CREATE)
     if doc_id is not None and (fault := id_fault(doc_id)):
         raise ValidationFailed.of([Detail("id", fault)])
+    if doc_id is not None:
+        access.require_no_id(actor)
     context = context_of(actor)
     fields = checked(body, context.rules, actor, doc_id=doc_id, kind="incident", creating=True).fields
     doc_id = doc_id or new_id("incident")
@@ -85,7 +87,9 @@ def _one(
     batch.write([batch.Target(kind, doc_id, [step])], context)
     if step.error is not None:
         raise step.error
-    return Outcome(step.result, step.document or get_document(context.actor, kind, doc_id))
+    if step.document is None:
+        return Outcome(step.result, get_document(context.actor, kind, doc_id))
+    return Outcome(step.result, access.shown(context.actor, step.document))
 
 
 def delete(actor: Actor, doc_id: str) -> Document | None:
@@ -106,7 +110,7 @@ def delete(actor: Actor, doc_id: str) -> Document | None:
             return last
         if stored is None or stored.source.get("deleted") or not access.visible(actor, stored.source):
             raise NotFound("There is no incident with this id.")
-        last = document(stored.index, doc_id, stored.source)
+        last = access.shown(actor, document(stored.index, doc_id, stored.source))
         grave = tombstone(stored.source, step, context)
         try:
             answer = gateway().index(

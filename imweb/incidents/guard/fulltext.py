@@ -9,6 +9,7 @@ from imweb.incidents.guard.faults import Fault
 from imweb.incidents.guard.leaves import equals, fuzzy_options, one_field, options
 from imweb.incidents.guard.values import Params, to_text
 from imweb.incidents.guard.walk import MATCH_NONE, SEARCH_ALL, Json, Target, Walk, any_of, clause
+from imweb.incidents.mappings import SEARCHED
 
 MAX_TEXT = 1_000  # Of a match: some five hundred words, half of what a bool query of OpenSearch holds.
 MAX_BRACKETS = 50  # `simple_query_string` is read recursively on the node.
@@ -108,7 +109,7 @@ def named_fields(walk: Walk, params: Params) -> list[tuple[Target, bool]]:
     """Take `fields`: each with whether a pattern brought it along, so that its type need not fit the text."""
     given, where = params.take("fields"), params.at("fields")
     if given is None or given in ([], ["*"], "*"):
-        return [(EVERYTHING, False)]
+        return _searched(walk) if walk.resolver.partial else [(EVERYTHING, False)]
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > 100:
         raise Fault(where, _("must be an array of at most a hundred field names"))
@@ -120,6 +121,13 @@ def named_fields(walk: Walk, params: Params) -> list[tuple[Target, bool]]:
         for target in walk.expand(plain, f"{where}[{index}]"):
             found.setdefault(target.path, (target, "*" in plain))
     return list(found.values())
+
+
+def _searched(walk: Walk) -> list[tuple[Target, bool]]:
+    """Return the fields to look into when none is named, for whom some are hidden."""
+    known = walk.resolver.fields
+    found = [(Target(known[name].name, known[name].kind), True) for name in SEARCHED if name in known]
+    return found or [(Target("title", Kind.TEXT), True)]
 
 
 def to_float(text: str) -> float | None:

@@ -24,6 +24,10 @@ class Resolver(Protocol):
     def fields(self) -> Mapping[str, FieldDef]:
         """All fields by their full names."""
 
+    @property
+    def partial(self) -> bool:
+        """Whether fields are hidden, so that the copy of all must not be searched."""
+
     def resolve(self, name: str) -> FieldDef | None:
         """A field by its full name or an alias."""
 

@@ -60,7 +60,12 @@ class Task:
 
 def begin(kind: str, actor: Actor, params: Json, *, lock: str | None = None) -> Job:
     """Make the row of a job that is being prepared; `VersionConflict` while another holds the same lock."""
-    stated = {**params, "permissions": sorted(actor.permissions)}
+    stated = {
+        **params,
+        "permissions": sorted(actor.permissions),
+        "rows": None if actor.rows is None else list(actor.rows),
+        "hidden": sorted(actor.hidden),
+    }
     job_id = uuid.uuid4().hex
     try:
         with transaction.atomic():
@@ -78,8 +83,10 @@ def begin(kind: str, actor: Actor, params: Json, *, lock: str | None = None) -> 
 
 
 def actor_of_job(job: Job) -> Actor:
-    """Return whoever began a job, with the permissions he had then."""
-    return Actor(job.user_id or 0, job.username, frozenset(job.params["permissions"]))
+    """Return whoever began a job, with what he might do and see then."""
+    rows, hidden = job.params.get("rows"), frozenset(job.params.get("hidden", ()))
+    granted = frozenset(job.params["permissions"])
+    return Actor(job.user_id or 0, job.username, granted, rows=None if rows is None else tuple(rows), hidden=hidden)
 
 
 def freeze(job: Job, items: Iterable[Item]) -> int:

@@ -27,6 +27,7 @@ MAX_VALUE = 1_024
 _KEYS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
 # Where the analyser of words cuts: a pattern is compared with one word at a time.
 _CUT = re.compile(r"[^\w*?.'’]+")
+_WILD, _ESCAPE = re.compile(r"([*?\\])"), r"\\\1"
 _ASSIGNED = re.compile(r"([@A-Za-z_][\w.@-]*)=")
 
 
@@ -114,6 +115,8 @@ class _Compiler:
         assigned = None if value.quoted else _ASSIGNED.match(value.raw)
         if assigned and self.registry.resolve(assigned[1]):
             raise _Bad(_('write "%(name)s:" to search a field') % {"name": assigned[1]})
+        if self.registry.partial:
+            return self._searched(value)
         pattern = value.pattern
         if pattern is None or len([piece for piece in _CUT.split(pattern) if piece.strip("*")]) < 2:
             return self._text(SEARCH_ALL, value)
@@ -128,6 +131,21 @@ class _Compiler:
                 for found in known
             ]
         )
+
+    def _searched(self, value: Value) -> Json:
+        """Look into the fields that may be seen, one by one: the copy of all would tell of the others."""
+        known = [self.registry.fields[name] for name in SEARCHED if name in self.registry.fields]
+        pattern = value.pattern
+        if pattern is None:
+            pattern = f"*{_WILD.sub(_ESCAPE, _short(value.literal))}*"
+        patterns.check_wildcard(pattern)
+        clauses = [
+            self._text(found.name, value)
+            if found.kind is Kind.TEXT
+            else {"wildcard": {found.name: {"value": pattern, "case_insensitive": True}}}
+            for found in known
+        ]
+        return any_of(clauses) if clauses else MATCH_NONE
 
     def _text(self, path: str, value: Value) -> Json:
         """Compare words with an analysed text: all of them, in order when they are quoted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -71,10 +71,12 @@ def ndjson(found: Iterator[Sequence[Document]]) -> Iterator[bytes]:
         yield "".join(json.dumps(doc.as_json(), ensure_ascii=False) + "\n" for doc in docs).encode()
 
 
-def csv_lines(found: Iterator[Sequence[Document]], custom: Sequence[FieldDef], tz: tzinfo) -> Iterator[bytes]:
+def csv_lines(
+    found: Iterator[Sequence[Document]], custom: Sequence[FieldDef], tz: tzinfo, hidden: Collection[str] = ()
+) -> Iterator[bytes]:
     """Yield a table with times in a zone, which its heading names; formulas are defused by an apostrophe."""
     writer = csv.writer(_Echo())
-    names = [*CORE, *(item.name for item in custom)]
+    names = [*(name for name in CORE if name not in hidden), *(item.name for item in custom)]
     dates = DATES | {item.name for item in custom if item.kind is Kind.DATE}
     # Spreadsheets take a file for UTF-8 by its mark.
     yield ("\ufeff" + str(writer.writerow(["id", "type", f"@timestamp ({tz})", *names]))).encode()

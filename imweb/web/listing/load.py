@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 from imweb.accounts.actor import Actor
 from imweb.errors import NotFound, PitExpired
 from imweb.incidents import insights, mitre, services
+from imweb.incidents.access import registry_of
 from imweb.incidents.documents import LIST_EXCLUDES
 from imweb.incidents.fields import FieldDef, Registry
 from imweb.incidents.insights import Facet
 from imweb.incidents.models import CustomField
 from imweb.incidents.params import Filters, ListQuery, StatisticsQuery
 from imweb.incidents.pits import Lease, result_sets
-from imweb.incidents.registry import registry
 from imweb.incidents.results import Page, SeverityStatistics
 from imweb.incidents.severities import severities
 from imweb.web.listing.filters import FACETS
@@ -77,8 +77,8 @@ class Around:
 
 def frame(actor: Actor, session_key: str, preferences: ListPreferences, edited: frozenset[str] = frozenset()) -> Frame:
     """Return the frame of a request."""
-    custom = list(CustomField.objects.filter(hidden=False))
-    return Frame(actor, session_key, preferences, registry(), custom, edited)
+    custom = [item for item in CustomField.objects.filter(hidden=False) if item.name not in actor.hidden]
+    return Frame(actor, session_key, preferences, registry_of(actor), custom, edited)
 
 
 def table(here: Frame, state: ListState) -> Table:
@@ -131,7 +131,7 @@ def _table(here: Frame, state: ListState, lease: Lease, reopened: bool) -> Table
         query = state.query(here.registry, here.actor.time_zone, lease.token)
         page = services.list_documents(here.actor, replace(query, with_total=False), excludes=EXCLUDES)
     if state.rs in here.edited:
-        page = services.as_now(page)
+        page = services.as_now(here.actor, page)
     shown = columns(here.preferences, here.registry, here.custom)
     drawn = rows(page.docs, words(here, page, shown))
     by_time = query.sort.field == "@timestamp"
@@ -163,15 +163,16 @@ def around(here: Frame, query: ListQuery) -> Around:
         levels = services.severity_statistics(here.actor, StatisticsQuery(others, pit))
     own = [item.field for item in here.custom if item.is_filter and item.type in ("select", "multiselect")]
     core = [found for name in FACETS if (found := here.registry.get(name))]
-    attack = here.registry.fields["mitre"]
+    # Hidden by a role it has no facet.
+    attack = [found] if (found := here.registry.get("mitre")) else []
     tactics: dict[str, Sequence[str]] = {"mitre": [column.tactic.id for column in mitre.matrix()]}
     facets = insights.facets(
-        here.actor, filters, pit, [*core[:2], attack, *core[2:], *own], size=FACET_SIZE, include=tactics
+        here.actor, filters, pit, [*core[:2], *attack, *core[2:], *own], size=FACET_SIZE, include=tactics
     )
     known = {row.technique.id for column in mitre.matrix() for row in column.rows}
     below = {part.id for column in mitre.matrix() for row in column.rows for part in row.subtechniques}
     techniques = insights.facets(
-        here.actor, filters, pit, [attack], size=FACET_SIZE, include={"mitre": sorted(known | below)}
+        here.actor, filters, pit, attack, size=FACET_SIZE, include={"mitre": sorted(known | below)}
     )
     live = {
         item.name: [value.value for value in facet.values]
