@@ -6,6 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, path
 
 from imweb.web import views_account as account
+from imweb.web import views_attack as attack
 from imweb.web import views_bulk as bulk
 from imweb.web import views_card as cards
 from imweb.web import views_export as export
@@ -37,6 +38,8 @@ urlpatterns: list[URLPattern] = [
     path("incidents/bulk/<str:task_id>", bulk.progress, name="bulk-task"),
     path("incidents/bulk/<str:task_id>/undo", bulk.take_back, name="bulk-undo"),
     path("groups/", groups.groups, name="groups"),
+    path("attack/", attack.attack, name="attack"),
+    path("attack/layer", attack.attack_layer, name="attack-layer"),
     # Last, so that no page of a fixed name is taken for an incident.
     path("incidents/<str:doc_id>/", cards.card, name="card"),
     path("incidents/<str:doc_id>/change", cards.change_incident, name="card-change"),

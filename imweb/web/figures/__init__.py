@@ -1,0 +1,1 @@
+"""What the pages of figures share: the list's filters as their state, links to what a figure counts, their frame."""

@@ -1,0 +1,80 @@
+"""The ATT&CK matrix page and its download as a Navigator layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from imweb.accounts import permissions as may
+from imweb.incidents import mitre
+from imweb.incidents.figures.attack import attack_figures
+from imweb.incidents.params import Filters
+from imweb.web.attack import cells
+from imweb.web.attack.layer import layer
+from imweb.web.figures import page as figures
+from imweb.web.figures.state import FigureState
+from imweb.web.listing import words
+from imweb.web.listing.load import Frame
+from imweb.web.page import PageRequest, page
+
+Json = dict[str, Any]
+BY, SHOWN, PARTS = "by", "techniques-shown", "sub-techniques"
+OWN = {BY: ("hosts",), SHOWN: ("all",), PARTS: ("open",)}
+
+
+@page(may.VIEW)
+def attack(request: PageRequest) -> HttpResponse:
+    """Show how often each technique was seen in the incidents under the filters."""
+    here, state = figures.read(request, reverse("attack"), OWN)
+    return figures.respond(request, here, state, "web/attack", _fill)
+
+
+@page(may.EXPORT)
+def attack_layer(request: PageRequest) -> HttpResponse:
+    """Send the matrix as a layer for ATT&CK Navigator."""
+    here, state = figures.read(request, reverse("attack"), OWN)
+    hosts = state.shows(BY) == "hosts"
+    found = attack_figures(here.actor, figures.filters_of(here, state), with_hosts=hosts)
+    when = words.dates_label(state, found.now_ms, here.tz)
+    text = _("Incidents %(when)s (%(zone)s)") % {"when": when, "zone": here.actor.time_zone}
+    asked = "&".join(f"{name}={value}" for name, value in state.listed().pairs(keep_place=False))
+    answer = JsonResponse(layer(found, text, asked, hosts=hosts), json_dumps_params={"indent": 1})
+    stamp = f"{timezone.localtime():%Y%m%d-%H%M%S}"
+    answer["Content-Disposition"] = f'attachment; filename="attack-layer-{stamp}.json"'
+    return answer
+
+
+def _fill(here: Frame, state: FigureState, filters: Filters) -> tuple[Json, int]:
+    hosts, everything = state.shows(BY) == "hosts", state.shows(SHOWN) == "all"
+    found = attack_figures(here.actor, filters, with_hosts=hosts)
+    drawn = cells.matrix(found, state.listed(), here.registry, hosts=hosts, everything=everything)
+    values = {
+        "found": found,
+        "matrix": drawn,
+        "by_hosts": hosts,
+        "everything": everything,
+        "open_parts": state.shows(PARTS) == "open",
+        "version": mitre.attack_version(),
+        "licence": mitre.licence(),
+        "switches": [
+            _switch(state, _("Count"), BY, ("", _("Incidents")), ("hosts", _("Hosts"))),
+            _switch(state, _("Techniques"), SHOWN, ("", _("Seen")), ("all", _("All"))),
+            _switch(state, _("Sub-techniques"), PARTS, ("", _("Folded")), ("open", _("Open"))),
+        ],
+        "layer_url": state.elsewhere(reverse("attack-layer")).showing(BY, state.shows(BY)).url,
+    }
+    return values, found.now_ms
+
+
+def _switch(state: FigureState, label: str, name: str, *choices: tuple[str, str]) -> Json:
+    return {
+        "label": label,
+        "choices": [
+            {"label": text, "url": state.showing(name, value).url, "on": state.shows(name) == value}
+            for value, text in choices
+        ],
+    }
