@@ -18,7 +18,8 @@ from typing import Any
 from imweb.errors import ImError, SearchTimeout, SearchUnavailable, ValidationFailed, VersionConflict
 from imweb.incidents import history
 from imweb.incidents.documents import DocKind, document
-from imweb.incidents.editing.change import Context, Step, apply, known_changes
+from imweb.incidents.editing.change import apply
+from imweb.incidents.editing.steps import Context, Step, known_changes
 from imweb.incidents.pits import note_write
 from imweb.opensearch import Stored, gateway, schema
 from imweb.opensearch.errors import classify

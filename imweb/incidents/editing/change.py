@@ -2,58 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from imweb import workflows
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
-from imweb.errors import Detail, ImError, NotFound, PermissionDenied, ValidationFailed, VersionConflict
+from imweb.errors import Detail, NotFound, PermissionDenied, ValidationFailed, VersionConflict
 from imweb.incidents import access, hiding, rowfilters
-from imweb.incidents.documents import DocKind, Document, fingerprint_of, new_source
+from imweb.incidents.documents import DocKind, fingerprint_of, new_source
+from imweb.incidents.editing import joining, locking
 from imweb.incidents.editing.bodies import name_fault
 from imweb.incidents.editing.rules import MEMBERSHIP, VERDICT, Rules
+from imweb.incidents.editing.steps import Context, Step, enter
 from imweb.incidents.models import AggregationNumber
 from imweb.workflows import Workflow
 
 Json = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Step:
-    """One change that somebody wants, and what became of it: `error`, or `result` with the document after it."""
-
-    action: str  # create, update, undo
-    fields: Json
-    rev: int | None
-    change: str
-    result: str = ""
-    document: Document | None = None
-    rev_after: int | None = None
-    error: ImError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Who changes, by which rules, and when (ISO 8601)."""
-
-    actor: Actor
-    rules: Rules
-    time: str
-    now_ms: int
-
-
-def change_id(operation: str, line: int | str, key: str) -> str:
-    """Return the id of a change and of its history entry; the same operation repeated gives the same."""
-    return hashlib.sha256(f"{operation}/{line}/{key}".encode()).hexdigest()[:32]
-
-
-def known_changes(source: Mapping[str, Any]) -> set[str]:
-    """Return the changes that a stored document itself remembers."""
-    touched = {mark.get("change", "") for mark in (source.get("touched") or {}).values()}
-    return touched | {entry.get("change", "") for entry in source.get("pending") or ()}
 
 
 def apply(step: Step, kind: DocKind, doc_id: str, source: Json | None, context: Context) -> Json | None:
@@ -62,6 +26,10 @@ def apply(step: Step, kind: DocKind, doc_id: str, source: Json | None, context: 
         return _create(step, kind, doc_id, source, context)
     if source is None or source.get("deleted") or not access.visible(context.actor, source):
         raise NotFound("There is no incident or aggregation result with this id.")
+    if step.fence is not None and locking.owner_of(source) != step.fence:
+        raise VersionConflict("This took too long, and others went on with the same group; nothing was changed.")
+    if step.action == "group":
+        return joining.join(step, source, context)
     if step.action == "undo":
         return _undo(step, source, context)
     return _update(step, kind, source, context)
@@ -97,7 +65,7 @@ def _create(step: Step, kind: DocKind, doc_id: str, source: Json | None, context
         new["responded_at"] = context.time
     if workflow.is_terminal(body["status"]):
         new["closed_at"] = context.time
-    _enter(new, "create", [], body.get("comment"), step, context)
+    enter(new, "create", [], body.get("comment"), step, context)
     return new
 
 
@@ -191,38 +159,8 @@ def _changed(
         if found := fingerprint_of(new):
             new["fingerprint"] = found
     new |= {"rev": rev, "touched": touched, "updated_at": context.time, "updated_by": context.actor.username}
-    _enter(new, kind if edited else "comment", edited, comment, step, context)
+    enter(new, kind if edited else "comment", edited, comment, step, context)
     return new
-
-
-def tombstone(source: Json, step: Step, context: Context) -> Json:
-    """Return a document that is being deleted: no read shows it, its history entry is still to be copied."""
-    rev = int(source.get("rev", 0)) + 1
-    new = {**source, "deleted": True, "rev": rev, "updated_at": context.time, "updated_by": context.actor.username}
-    _enter(new, "delete", [], None, step, context)
-    return new
-
-
-def _enter(new: Json, kind: str, edited: list[Json], comment: str | None, step: Step, context: Context) -> None:
-    doc_kind, _, doc_id = new["key"].partition("/")
-    entry: Json = {
-        "time": context.time,
-        "key": new["key"],
-        "objectId": doc_id,
-        "objectType": doc_kind,
-        "type": kind,
-        "user": context.actor.username,
-        "rev": new["rev"],
-        "change": step.change,
-    }
-    if edited:
-        entry["edited"] = edited
-    if comment is not None:
-        entry["comment"] = comment
-    if context.rules.access:
-        entry["access"] = access.carried(new, context.rules.access)
-    new["pending"] = [*(new.get("pending") or ()), entry]
-    new["has_pending"] = True
 
 
 def _check_revision(step: Step, source: Json, wanted: Json) -> None:

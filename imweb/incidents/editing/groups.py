@@ -8,6 +8,7 @@ from typing import Any
 
 from imweb.accounts.actor import Actor
 from imweb.errors import NotFound, SearchTimeout, SearchUnavailable
+from imweb.incidents.editing import holding
 from imweb.incidents.editing.bodies import checked
 from imweb.incidents.editing.rules import SPREAD, Rules
 from imweb.incidents.editing.single import Outcome, update
@@ -28,9 +29,10 @@ def update_aggregation(
 ) -> Outcome:
     """Change an aggregation result; with `sync` its incidents too, the answer waiting so many seconds for them.
 
-    The list of incidents is frozen before anything is changed, and the group's own change bears the job's name: who
-    finds the job later knows from it whether the incidents are to follow. Raises what `update` raises, and `NotFound`
-    for a pair of ids that do not belong together.
+    The list of incidents is frozen before anything is changed, under the lock that joining takes too: none joins
+    between the list and the change. The group's own change bears the job's name: who finds the job later knows from it
+    whether the incidents are to follow. Raises what `update` raises, and `NotFound` for a pair of ids that do not
+    belong together.
     """
     held = get_document(actor, "aggregation", result_id)
     own = held.source.get("incident_aggregation_id")
@@ -47,9 +49,10 @@ def update_aggregation(
     params = {"changes": spread, "result_id": result_id}
     job = store.begin("sync", actor, params, lock=f"spread/{result_id}")
     try:
-        total = store.freeze(job, frozen.members(actor, result_id) if spread else ())
-        service.require_bulk(actor, total)
-        outcome = update(actor, "aggregation", result_id, changes, rev=rev, operation=job.pk)
+        with holding.spreading(result_id, job.pk):
+            total = store.freeze(job, frozen.members(actor, result_id) if spread else ())
+            service.require_bulk(actor, total)
+            outcome = update(actor, "aggregation", result_id, changes, rev=rev, operation=job.pk, fence=job.pk)
     except (SearchUnavailable, SearchTimeout):
         # Whether the group was changed is not known: who resumes the job finds out.
         raise

@@ -15,8 +15,8 @@ from imweb.incidents.documents import id_fault, new_id
 from imweb.incidents.editing import batch, ndjson
 from imweb.incidents.editing.batch import Target
 from imweb.incidents.editing.bodies import checked
-from imweb.incidents.editing.change import Step, change_id
 from imweb.incidents.editing.single import context_of
+from imweb.incidents.editing.steps import Step, change_id
 from imweb.incidents.registry import registry
 
 Json = dict[str, Any]

@@ -15,8 +15,8 @@ from imweb.incidents import access, history
 from imweb.incidents.documents import DocKind, Document, document, id_fault, iso, key_of, new_id
 from imweb.incidents.editing import batch
 from imweb.incidents.editing.bodies import checked
-from imweb.incidents.editing.change import Context, Step, change_id, known_changes, tombstone
 from imweb.incidents.editing.rules import Rules
+from imweb.incidents.editing.steps import Context, Step, change_id, known_changes, tombstone
 from imweb.incidents.pits import note_write
 from imweb.incidents.services import get_document
 from imweb.opensearch import Stored, gateway, schema
@@ -64,11 +64,12 @@ def update(
     rev: int | None = None,
     at_ms: int | None = None,
     operation: str | None = None,
+    fence: str | None = None,
 ) -> Outcome:
     """Change fields of one document; `rev` is the revision that the caller saw (also in `_meta.rev`).
 
     Raises `ValidationFailed`, `PermissionDenied`, `NotFound`, `VersionConflict` (the same field changed since).
-    `operation` names what may be repeated without being done twice.
+    `operation` names what may be repeated without being done twice, `fence` who must hold the document's lock.
     """
     # Who may not know of it learns nothing about its fields either.
     get_document(actor, kind, doc_id)
@@ -77,13 +78,20 @@ def update(
     if rev is not None and body.rev is not None and rev != body.rev:
         raise ValidationFailed.field("_meta.rev", "is not the revision given beside it")
     seen = body.rev if rev is None else rev
-    return _one(context, kind, doc_id, "update", body.fields, seen, operation or uuid.uuid4().hex)
+    return _one(context, kind, doc_id, "update", body.fields, seen, operation or uuid.uuid4().hex, fence)
 
 
 def _one(
-    context: Context, kind: DocKind, doc_id: str, action: str, fields: Json, rev: int | None, operation: str
+    context: Context,
+    kind: DocKind,
+    doc_id: str,
+    action: str,
+    fields: Json,
+    rev: int | None,
+    operation: str,
+    fence: str | None = None,
 ) -> Outcome:
-    step = Step(action, fields, rev, change_id(operation, 0, key_of(kind, doc_id)))
+    step = Step(action, fields, rev, change_id(operation, 0, key_of(kind, doc_id)), fence=fence)
     batch.write([batch.Target(kind, doc_id, [step])], context)
     if step.error is not None:
         raise step.error

@@ -17,8 +17,8 @@ from imweb.errors import ImError, PermissionDenied, SearchTimeout, SearchUnavail
 from imweb.incidents import history
 from imweb.incidents.documents import key_of
 from imweb.incidents.editing import batch
-from imweb.incidents.editing.change import Step, change_id, known_changes
 from imweb.incidents.editing.single import context_of
+from imweb.incidents.editing.steps import Step, change_id, known_changes
 from imweb.incidents.jobs import store
 from imweb.incidents.models import Job, JobChunk
 from imweb.opensearch import gateway, schema
