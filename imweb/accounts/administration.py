@@ -1,10 +1,10 @@
-"""Making and changing users, roles and tokens, each change recorded; never so that nobody can manage users any more."""
+"""Making and changing users and tokens, each change recorded; never so that nobody can manage users any more."""
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
@@ -48,7 +48,7 @@ def create_user(data: Json, *, by: str) -> tuple[User, str]:
     with transaction.atomic():
         user = User.objects.create_user(username, email=data["email"], password=password)
         _apply(user, data)
-        _record("user", username, "created", None, _stated(user), by)
+        record("user", username, "created", None, _stated(user), by)
     return user, password
 
 
@@ -63,10 +63,10 @@ def update_user(user: User, data: Json, *, by: User) -> None:
         old = _stated(user)
         user.email, user.is_active = data["email"], data["active"]
         _apply(user, data)
-        _require_manager("roles")
+        require_manager("roles")
         new = _stated(get_user(user.username))
         if old != new:
-            _record("user", user.username, "changed", old, new, by.username)
+            record("user", user.username, "changed", old, new, by.username)
 
 
 def reset_password(user: User, *, by: str) -> str:
@@ -74,7 +74,7 @@ def reset_password(user: User, *, by: str) -> str:
     password = new_password()
     user.set_password(password)
     user.save(update_fields=["password"])
-    _record("user", user.username, "changed", None, {"password": "reset"}, by)
+    record("user", user.username, "changed", None, {"password": "reset"}, by)
     return password
 
 
@@ -86,23 +86,6 @@ def new_password() -> str:
     except ValidationError:
         return new_password()
     return password
-
-
-def set_role(name: str, granted: Collection[str], *, by: str) -> Role:
-    """Give a role these permissions; raises `NotFound`, `ValidationFailed`."""
-    role = Role.objects.filter(name=name).first()
-    if role is None:
-        raise NotFound(f"There is no role named '{name}'.")
-    if unknown := set(granted) - permissions.ALL:
-        raise ValidationFailed.field("permissions", f"there is no permission '{sorted(unknown)[0]}'")
-    with transaction.atomic():
-        old = sorted(role.permissions)
-        role.permissions = sorted(granted)
-        role.save(update_fields=["permissions"])
-        _require_manager("permissions")
-        if old != role.permissions:
-            _record("role", name, "changed", {"permissions": old}, {"permissions": role.permissions}, by)
-    return role
 
 
 def issue_token(user: User, name: str, days: int | None, scopes: Sequence[str]) -> tuple[ApiToken, str]:
@@ -120,7 +103,7 @@ def issue_token(user: User, name: str, days: int | None, scopes: Sequence[str]) 
         raise ValidationFailed.of(faults)
     token, secret = ApiToken.issue(user, name, days=days, scopes=sorted(set(scopes)))
     stated = {"token": name, "hint": token.hint, "scopes": token.scopes, "days": days}
-    _record("token", user.username, "created", None, stated, user.username)
+    record("token", user.username, "created", None, stated, user.username)
     return token, secret
 
 
@@ -135,7 +118,7 @@ def revoke_token(pk: int, *, by: User) -> ApiToken:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
         stated = {"token": token.name, "hint": token.hint}
-        _record("token", token.user.username, "removed", stated, None, by.username)
+        record("token", token.user.username, "removed", stated, None, by.username)
     return token
 
 
@@ -160,7 +143,8 @@ def _apply(user: User, data: Json) -> None:
     user.roles.set(Role.objects.filter(name__in=data["roles"]))
 
 
-def _require_manager(field: str) -> None:
+def require_manager(field: str) -> None:
+    """Raise `ValidationFailed` when nobody who may sign in can manage users any more."""
     active = User.objects.filter(is_active=True).prefetch_related("roles")
     if not any(user.may(permissions.USERS) for user in active):
         raise ValidationFailed.field(field, "somebody who may sign in has to be able to manage users")
@@ -176,5 +160,6 @@ def _stated(user: User) -> Json:
     }
 
 
-def _record(kind: str, name: str, action: str, old: Json | None, new: Json | None, by: str) -> None:
+def record(kind: str, name: str, action: str, old: Json | None, new: Json | None, by: str) -> None:
+    """Record a change of a user, role or token."""
     Change.objects.create(kind=kind, name=name[:100], action=action, old=old, new=new, by=by)

@@ -8,7 +8,7 @@ all his or none, and no figure of it tells of others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -17,17 +17,22 @@ from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
-from imweb.configuration import Kind, store
+from imweb.accounts.models import Role
+from imweb.configuration import Kind as SettingsKind
+from imweb.configuration import store
 from imweb.configuration.kinds import Definition
 from imweb.errors import Detail, PermissionDenied, ValidationFailed
 from imweb.incidents import hiding
 from imweb.incidents import registry as fields
 from imweb.incidents.clauses import any_of
 from imweb.incidents.documents import Document
-from imweb.incidents.fields import Registry
+from imweb.incidents.fields import FieldDef, Kind, Registry
 from imweb.incidents.rowfilters import MATCH_NONE, RowFilter, indexed, row_filter
 
 Json = dict[str, Any]
+MAX_FIELDS = 5
+# What the core knows and nobody works on: the others change, or several of their values stand in one incident.
+_SET_ONCE = frozenset({"source", "incident_type", "rule.id", "rule.name"})
 _NO_GROUP: Json = {"bool": {"must_not": [{"exists": {"field": "group_number"}}]}}
 
 
@@ -35,8 +40,40 @@ class AccessField(Definition):
     """A declared access field."""
 
 
-# Which fields may be declared needs the live registry: `imweb.incidents.declaring` checks it.
-ACCESS_FIELDS: Kind[AccessField] = Kind("access_field", AccessField, list, title="access field")
+def unfit(field: FieldDef) -> str:
+    """Return why a field cannot be declared, an empty text when it can."""
+    if field.kind is not Kind.KEYWORD or field.bookkeeping:
+        return _("holds no whole texts (keyword)")
+    if field.multi:
+        known = field.core or field.custom_type
+        return _("may hold several values") if known else _("is not defined; define it as a field of one value first")
+    if field.core and field.name not in _SET_ONCE:
+        return _("changes while an incident is worked on")
+    return ""
+
+
+def _faults(declared: Sequence[AccessField]) -> list[Detail]:
+    """Return what keeps fields from being declared together, with the filters of roles that would be left over."""
+    known = fields.registry()
+    faults = []
+    if len(declared) > MAX_FIELDS:
+        faults.append(Detail("name", _("at most %(most)d access fields") % {"most": MAX_FIELDS}))
+    for item in declared:
+        found = known.get(item.name)
+        reason = _("there is no such field") if found is None else unfit(found)
+        faults += [Detail("name", f"'{item.name[:64]}': {reason}")] if reason else []
+    names = frozenset(item.name for item in declared)
+    for role in Role.objects.exclude(row_filter=""):
+        try:
+            row_filter(role.row_filter, names)
+        except ValidationFailed as error:
+            faults.append(
+                Detail("", _("the role %(role)s needs it: %(why)s") % {"role": role.label, "why": error.reason})
+            )
+    return faults
+
+
+ACCESS_FIELDS: SettingsKind[AccessField] = SettingsKind("access_field", AccessField, list, _faults, "access field")
 
 
 def access_fields() -> tuple[str, ...]:
@@ -74,7 +111,7 @@ def entry_visible(actor: Actor, entry: Mapping[str, Any]) -> bool:
         return False
     values: Json = {}
     for path, value in carried.items():
-        _place(values, path, value)
+        place(values, path, value)
     return any(
         found.fields <= set(carried) and found.matches(values)
         for found in _filters(actor.rows, frozenset(access_fields()))
@@ -153,9 +190,12 @@ def _clause(rows: tuple[str, ...], declared: frozenset[str]) -> Json:
     return any_of(parts) if parts else MATCH_NONE
 
 
-def _place(body: Json, path: str, value: Any) -> None:
+def place(body: Json, path: str, value: Any) -> None:
+    """Put a value at a dotted path; None takes away what stands there."""
     head, _dot, rest = path.partition(".")
     if rest:
-        _place(body.setdefault(head, {}), rest, value)
+        place(body.setdefault(head, {}), rest, value)
+    elif value is None:
+        body.pop(head, None)
     else:
         body[head] = value

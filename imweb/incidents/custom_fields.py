@@ -18,6 +18,7 @@ from imweb.configuration.models import Change
 from imweb.configuration.store import Item, conflict
 from imweb.errors import ImError, NotFound, SearchTimeout, SearchUnavailable, ValidationFailed, VersionConflict
 from imweb.incidents import registry
+from imweb.incidents.access import access_fields, unfit
 from imweb.incidents.dsl import NOT_DELETED
 from imweb.incidents.fields import FieldDef, Kind, custom_field, kind_of_mapping
 from imweb.incidents.models import MAX_OPTIONS, CustomField, check_field_name
@@ -189,6 +190,8 @@ def save(data: Mapping[str, Any], *, by: str, revision: int | None = None) -> Sa
     and both values. With OpenSearch down the definition is saved and mapped later (`Saved.warning`).
     """
     definition = PARSER.parse(data)
+    if definition.name in access_fields() and (reason := unfit(definition.field)):
+        raise ValidationFailed.field("type", f"the field is an access field; one of this type {reason}")
     _check_mapping(definition)
     item = _change(definition.name, definition, by=by, revision=revision)
     return Saved(item, _apply())

@@ -37,3 +37,11 @@ def apply_custom_fields() -> None:
 
     if CustomField.objects.filter(mapped=False).exists():
         apply()
+
+
+@shared_task(name="access.mark", ignore_result=True)  # type: ignore[untyped-decorator]
+def mark_groups() -> None:
+    """Mark the groups of before with the access fields in which their incidents agree."""
+    from imweb.incidents import declaring
+
+    declaring.mark_groups()

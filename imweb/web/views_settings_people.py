@@ -83,17 +83,6 @@ def user_edit(request: PageRequest, username: str) -> HttpResponse:
     return _show(request, form, user)
 
 
-@page(may.USERS, "POST")
-def role_save(request: PageRequest, name: str) -> HttpResponse:
-    """Change what a role may do."""
-    try:
-        role = administration.set_role(name, request.POST.getlist("permission"), by=request.user.username)
-        messages.success(request, _("“%(name)s” is saved.") % {"name": role.label})
-    except ValidationFailed as error:
-        messages.error(request, error.reason)
-    return redirect("settings-users")
-
-
 @never_cache
 @page(may.TOKEN, "GET", "HEAD", "POST")
 def tokens(request: PageRequest) -> HttpResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from imweb.web import views_settings as fields
+from imweb.web import views_settings_access as access
 from imweb.web import views_settings_people as people
 from imweb.web import views_settings_severities as levels
 from imweb.web import views_settings_system as system
@@ -40,7 +41,15 @@ urlpatterns: list[URLPattern] = [
     path("settings/users", people.users, name="settings-users"),
     path("settings/users/new", people.user_new, name="settings-user-new"),
     path("settings/users/edit/<str:username>", people.user_edit, name="settings-user"),
-    path("settings/users/role/<str:name>", people.role_save, name="settings-role"),
+    path("settings/users/role/<str:name>", access.role_permissions, name="settings-role"),
+    path("settings/users/roles/new", access.role_new, name="settings-role-new"),
+    path("settings/users/roles/check", access.role_check, name="settings-role-check"),
+    path("settings/users/roles/edit/<str:name>", access.role_edit, name="settings-role-edit"),
+    path("settings/users/roles/remove/<str:name>", access.role_remove, name="settings-role-remove"),
+    path("settings/users/access", access.access_fields, name="settings-access"),
+    path("settings/users/access/declare", access.access_declare, name="settings-access-declare"),
+    path("settings/users/access/withdraw/<str:name>", access.access_withdraw, name="settings-access-withdraw"),
+    path("settings/users/access/mark", access.access_mark, name="settings-access-mark"),
     path("settings/tokens", people.tokens, name="settings-tokens"),
     path("settings/tokens/revoke/<int:pk>", people.token_revoke, name="settings-token-revoke"),
     path("system", system.system, name="system"),
