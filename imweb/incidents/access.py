@@ -33,6 +33,7 @@ Json = dict[str, Any]
 MAX_FIELDS = 5
 # What the core knows and nobody works on: the others change, or several of their values stand in one incident.
 _SET_ONCE = frozenset({"source", "incident_type", "rule.id", "rule.name"})
+NEVER_EDITED = "is an access field: it is set when an incident is created and never edited"
 _NO_GROUP: Json = {"bool": {"must_not": [{"exists": {"field": "group_number"}}]}}
 
 
@@ -151,6 +152,12 @@ def require_writable(actor: Actor, body: Mapping[str, Any]) -> None:
     if wrong := hiding.refused(names, actor.hidden):
         reason = _("is not open to your roles; leave it out")
         raise PermissionDenied(f"{wrong[0]}: {reason}", [Detail(name, reason) for name in wrong])
+
+
+def require_editable(body: Mapping[str, Any], declared: Sequence[str]) -> None:
+    """Raise `ValidationFailed` for every access field that a change of many documents names."""
+    if wrong := [path for path in declared if path.partition(".")[0] in body]:
+        raise ValidationFailed.of([Detail(path, NEVER_EDITED) for path in wrong])
 
 
 def require_own(actor: Actor, source: Mapping[str, Any], declared: tuple[str, ...]) -> None:

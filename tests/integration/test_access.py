@@ -14,9 +14,11 @@ from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import Role, User
 from imweb.configuration import store
 from imweb.errors import ValidationFailed
-from imweb.incidents import access, editing, history, insights, services
+from imweb.incidents import access, editing, history, insights, jobs, services
 from imweb.incidents.access import ACCESS_FIELDS
-from imweb.incidents.params import Filters, ListQuery
+from imweb.incidents.jobs.store import actor_of_job
+from imweb.incidents.models import Job
+from imweb.incidents.params import Filters, ListQuery, StatisticsQuery
 from imweb.incidents.registry import registry
 from imweb.incidents.rowfilters import row_filter
 from imweb.opensearch import gateway, schema
@@ -245,6 +247,39 @@ def test_an_access_field_is_never_edited(documents: None, lead: User) -> None:
     line = '{"update": {"_id": "IT-1"}}\n{"source": "OT"}\n'
     item = api.send("POST", "incidents/bulkUpdate", line.encode()).ok()["items"][0]["update"]
     assert (item["status"], item["error"]["details"][0]["field"]) == (400, "source")
+
+
+def test_a_new_incident_joins_no_group_of_other_values_nor_one_that_its_maker_does_not_see(it: Api, lead: User) -> None:
+    def make(api: Api, source: str, group: str) -> Any:
+        return api.call("POST", "incidents", {"source": source, "incident_aggregation_result_id": group})
+
+    make(it, "IT", "g-IT").ok(201)
+    hidden, nowhere = make(it, "IT", "g-OT"), make(it, "IT", "nowhere")
+    assert hidden.status == nowhere.status == 400
+    assert hidden.error == nowhere.error
+    other = make(api_for(lead), "IT", "g-OT")
+    assert (other.status, other.error["details"][0]["field"]) == (400, "incident_aggregation_result_id")
+    make(api_for(lead), "OT", "g-OT").ok(201)
+    make(api_for(lead), "OT", "nowhere").ok(201)
+
+
+def test_jobs_change_what_their_user_saw_and_nothing_else(documents: None) -> None:
+    actor = actor_of(person("ida", "source:IT"))
+    query = StatisticsQuery(Filters(with_aggregations=False))
+    task = jobs.bulk_matching(actor, query, None, {"severity": "high"}, seconds=30)
+    assert (task.finished, task.counts["matched"], task.counts["updated"]) == (True, 5, 5)
+    assert services.get_document(everybody(), "incident", "OT-0").source["severity"] == "medium"
+    # A worker that takes the job up later knows no more than who began it.
+    job = Job.objects.get(pk=task.id)
+    assert actor_of_job(job) == Actor(actor.user_id, "ida", actor.permissions, rows=("source:IT",))
+    with pytest.raises(ValidationFailed, match="source"):
+        jobs.bulk_matching(actor, query, None, {"source": "OT"}, seconds=30)
+
+
+def test_a_spread_reaches_only_the_incidents_of_its_group(it: Api) -> None:
+    answer = it.call("PUT", "aggregations/results/by-host/g-IT?sync=true", {"severity": "low"}).ok()
+    assert (answer["sync"]["matched"], answer["sync"]["updated"]) == (2, 2)
+    assert services.get_document(everybody(), "incident", "OT-m0").source["severity"] == "medium"
 
 
 # What values and filters are made of: cases, wildcards, letters beyond ASCII that fold in surprising ways.

@@ -10,7 +10,7 @@ from imweb.accounts.actor import Actor
 from imweb.errors import Detail, NotFound, PermissionDenied, ValidationFailed, VersionConflict
 from imweb.incidents import access, hiding, rowfilters
 from imweb.incidents.documents import DocKind, fingerprint_of, new_source
-from imweb.incidents.editing import joining, locking
+from imweb.incidents.editing import joining, locking, membership
 from imweb.incidents.editing.bodies import name_fault
 from imweb.incidents.editing.rules import MEMBERSHIP, VERDICT, Rules
 from imweb.incidents.editing.steps import Context, Step, enter
@@ -61,6 +61,8 @@ def _create(step: Step, kind: DocKind, doc_id: str, source: Json | None, context
         )
     new = new_source(kind, doc_id, body, user=context.actor.username, now_ms=context.now_ms)
     access.require_own(context.actor, new, rules.access)
+    if rules.access:
+        membership.check(context.actor, new, rules.access)
     if body["status"] != workflow.initial:
         new["responded_at"] = context.time
     if workflow.is_terminal(body["status"]):
@@ -99,8 +101,7 @@ def _check_access_fields(source: Json, wanted: Json, rules: Rules) -> None:
     after = {**source, **wanted}
     moved = [path for path in rules.access if rowfilters.indexed(source, path) != rowfilters.indexed(after, path)]
     if moved:
-        reason = "is an access field: it is set when an incident is created and never edited"
-        raise ValidationFailed.of([Detail(path, reason) for path in moved])
+        raise ValidationFailed.of([Detail(path, access.NEVER_EDITED) for path in moved])
 
 
 def _undo(step: Step, source: Json, context: Context) -> Json | None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import NotFound, ValidationFailed, VersionConflict
+from imweb.incidents.access import require_editable
 from imweb.incidents.editing.bodies import checked
 from imweb.incidents.editing.rules import Rules
 from imweb.incidents.jobs import frozen, runner, store
@@ -40,7 +41,9 @@ def bulk_matching(
     Who changed the same field after the point in time is not overwritten. Raises what the query and the body raise.
     """
     require_bulk(actor, 0)
-    body = checked(changes, Rules.load(), actor, doc_id=None, kind=None)
+    rules = Rules.load()
+    body = checked(changes, rules, actor, doc_id=None, kind=None)
+    require_editable(body.fields, rules.access)
     if not body.fields:
         raise ValidationFailed.field("", "name at least one field to change")
     job = store.begin("bulk", actor, {"changes": body.fields})
