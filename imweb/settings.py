@@ -137,6 +137,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     },
     "jobs.resume": {"task": "jobs.resume", "schedule": 10, "options": {"expires": 10}},
     "history.sweep": {"task": "history.sweep", "schedule": 30, "options": {"expires": 30}},
+    "grouping.run": {"task": "grouping.run", "schedule": 5, "options": {"expires": 5}},
     "fields.apply": {"task": "fields.apply", "schedule": 15, "options": {"expires": 15}},
 }
 

@@ -35,15 +35,13 @@ class Figures:
 
     def fields(self) -> Json:
         """Return the figures as fields of the aggregation result."""
-        body: Json = {
-            "@timestamp": self.last_seen,
-            "first_seen": self.first_seen,
-            "incidents_count": self.count,
-            "function_fields": self.functions,
-        }
+        body: Json = {"incidents_count": self.count, "function_fields": self.functions}
+        # Without incidents there is no time: what stood there stays.
+        if self.count and self.last_seen:
+            body |= {"@timestamp": self.last_seen, "first_seen": self.first_seen}
         for path, values in self.union.items():
             if values:
-                _put(body, path, values[0] if len(values) == 1 else values)
+                put(body, path, values[0] if len(values) == 1 and path != "mitre" else values)
         return body
 
 
@@ -59,7 +57,11 @@ def _some(rule: GroupingRule, ids: Sequence[str], registry: Registry) -> dict[st
     wanted = list(ids)
     query = {"bool": {"filter": [{"terms": {MEMBERS: wanted}}], "must_not": [{"term": {"deleted": True}}]}}
     aggs = {
-        "groups": {"terms": {"field": MEMBERS, "include": wanted, "size": len(wanted)}, "aggs": _subs(rule, registry)}
+        # By map: ordinals of every group there is would be built anew after each refresh.
+        "groups": {
+            "terms": {"field": MEMBERS, "include": wanted, "size": len(wanted), "execution_hint": "map"},
+            "aggs": _subs(rule, registry),
+        }
     }
     answer = gateway().search(
         {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}, index=schema.incidents_alias()
@@ -83,7 +85,10 @@ def _subs(rule: GroupingRule, registry: Registry) -> Json:
     for path in dict.fromkeys((*UNION, *rule.additional)):
         known = registry.get(path)
         if known is not None:
-            subs[f"u:{path}"] = {"terms": {"field": known.exact, "size": MOST_VALUES}}
+            terms: Json = {"field": known.exact, "size": MOST_VALUES}
+            if known.kind in (Kind.KEYWORD, Kind.TEXT):
+                terms["execution_hint"] = "map"
+            subs[f"u:{path}"] = {"terms": terms}
     for function in rule.functions:
         known = registry.get(function.field)
         if known is None:
@@ -120,13 +125,18 @@ def _read(rule: GroupingRule, bucket: Mapping[str, Any]) -> Figures:
             functions[function.name] = part.get("value_as_string", part["value"])
     return Figures(
         count=int(bucket["doc_count"]),
-        first_seen=iso(int(bucket["low"]["value"])),
-        last_seen=iso(int(bucket["high"]["value"])),
+        first_seen=_moment(bucket["low"]),
+        last_seen=_moment(bucket["high"]),
         severities={str(item["key"]): int(item["doc_count"]) for item in bucket["severity"]["buckets"]},
         union={path: values(path) for path in UNION},
         functions=functions,
         additional={path: values(path) for path in rule.additional},
     )
+
+
+def _moment(part: Mapping[str, Any]) -> str:
+    """Return the moment of a `min` or `max` over times, empty when no document has one."""
+    return "" if part["value"] is None else iso(int(part["value"]))
 
 
 def _distinct(query: Json, wanted: Sequence[str], registry: Registry, function: Function) -> dict[str, int]:
@@ -173,10 +183,11 @@ def _fault(registry: Registry, where: str, path: str, kinds: set[Kind]) -> list[
     return []
 
 
-def _put(body: Json, path: str, value: Any) -> None:
+def put(body: Json, path: str, value: Any) -> None:
+    """Set a value at a dotted path."""
     head, _, rest = path.partition(".")
     if rest:
-        _put(body.setdefault(head, {}), rest, value)
+        put(body.setdefault(head, {}), rest, value)
     else:
         body[head] = value
 

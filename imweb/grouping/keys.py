@@ -11,6 +11,7 @@ from imweb.grouping.rules import TOKEN, GroupingRule
 
 NAMESPACE = uuid.UUID("6f0bd2b5-9f4f-5d1e-9a44-6c1f2b0b7a10")
 Key = tuple[tuple[Any, ...], ...]
+Partition = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def values_of(source: Mapping[str, Any], path: str) -> list[Any]:
@@ -42,10 +43,21 @@ def span_of(rule: GroupingRule, timestamp_ms: int) -> int | None:
     return timestamp_ms // width * width
 
 
-def result_id(rule_name: str, key: Key, span_ms: int | None, generation: int) -> str:
+def base_id(rule: GroupingRule, key: Key, partition: Partition, span_ms: int | None) -> str:
+    """Return what all generations of a group share; a rule that compares otherwise makes other groups."""
+    width = rule.window.minutes if rule.window.kind == "fixed" else None
+    parts = [rule.name, rule.comparison, key, partition, width, span_ms]
+    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True, ensure_ascii=True)))
+
+
+def result_id(base: str, generation: int) -> str:
     """Return the id of a group: the same for everybody who works it out, so that a group is made once."""
-    text = json.dumps([rule_name, key, span_ms, generation], sort_keys=True, ensure_ascii=True)
-    return f"a{uuid.uuid5(NAMESPACE, text)}"
+    return f"a{uuid.uuid5(NAMESPACE, f'{base}/{generation}')}"
+
+
+def partition_of(access_fields: Sequence[str], source: Mapping[str, Any]) -> Partition:
+    """Return the values of the access fields, in which all incidents of a group agree."""
+    return tuple((path, tuple(sorted(str(value) for value in values_of(source, path)))) for path in access_fields)
 
 
 def fill(template: str, tokens: Mapping[str, Any], limit: int) -> str:

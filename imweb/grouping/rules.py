@@ -1,7 +1,8 @@
 """Grouping rules: which incidents go together, for how long, and what the group of them is called.
 
 A rule claims an incident by the incident alone: its filter matches, every comparison field has a value, and no rule
-before it claims it without saying "and go on". So the groups do not depend on the order in which incidents arrive.
+before it claims it without saying "and go on"; what is in a group stays there. So the groups do not depend on the order
+in which incidents arrive.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class GroupingRule(Definition):
     severity: str = Field(default="highest", pattern=r"^[a-z][a-z0-9_-]{0,39}$")
     reviewer: str = Field(default="", max_length=150)
     and_go_on: bool = False
+    # Incidents that arrived at most so many days before the rule was saved are grouped too.
+    look_back: int = Field(default=7, ge=0, le=3_660)
 
     @field_validator("comparison", "additional")
     @classmethod

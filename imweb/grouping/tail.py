@@ -6,10 +6,13 @@ read may be read again after a crash, so whoever reads must not mind a repeat.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from imweb.grouping.models import TailCheckpoint
@@ -18,6 +21,8 @@ from imweb.opensearch import gateway
 Json = dict[str, Any]
 # So many sequence numbers are dealt with before the checkpoint moves, so that a restart repeats little.
 STRETCH = 20_000
+# A reader that says nothing for so long is taken for dead.
+LEASE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Stretch:
     shard: int
     after: int
     upto: int
+    owner: str = ""
 
     @property
     def clause(self) -> Json:
@@ -61,12 +67,29 @@ class Stretch:
                 return
             body["search_after"] = hits[-1]["sort"]
 
+    def claim(self) -> Stretch | None:
+        """Return the stretch as this caller's own, None while somebody else reads it or has read it."""
+        owner, now = uuid.uuid4().hex, timezone.now()
+        free = Q(owner="") | Q(until__lt=now)
+        taken = self._rows().filter(free, seq_no=self.after).update(owner=owner, until=now + LEASE)
+        return replace(self, owner=owner) if taken else None
+
+    def renew(self) -> bool:
+        """Say that the owner lives; False when the stretch is no longer his, or is to be read anew."""
+        rows = self._rows().filter(owner=self.owner, seq_no=self.after)
+        return rows.update(until=timezone.now() + LEASE) == 1
+
     def done(self) -> bool:
-        """Move the checkpoint past this stretch; False when another process was faster."""
-        moved = TailCheckpoint.objects.filter(
-            reader=self.reader, index=self.index, shard=self.shard, seq_no=self.after
-        ).update(seq_no=self.upto, updated_at=timezone.now())
-        return moved == 1
+        """Move the checkpoint past this stretch and let go; False when it was no longer the caller's."""
+        rows = self._rows().filter(owner=self.owner, seq_no=self.after)
+        return rows.update(seq_no=self.upto, owner="", updated_at=timezone.now()) == 1
+
+    def leave(self) -> None:
+        """Let go without having read it."""
+        self._rows().filter(owner=self.owner).update(owner="")
+
+    def _rows(self) -> QuerySet[TailCheckpoint]:
+        return TailCheckpoint.objects.filter(reader=self.reader, index=self.index, shard=self.shard)
 
 
 def ahead(reader: str, alias: str) -> list[Stretch]:
@@ -96,5 +119,5 @@ def behind(reader: str, alias: str) -> int:
 
 
 def forget(reader: str) -> None:
-    """Have a reader begin anew: everything stored is read once more."""
-    TailCheckpoint.objects.filter(reader=reader).update(seq_no=-1)
+    """Have a reader begin anew: everything stored is read once more, also what is being read just now."""
+    TailCheckpoint.objects.filter(reader=reader).update(seq_no=-1, owner="")

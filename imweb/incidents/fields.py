@@ -47,7 +47,7 @@ INTERNAL = frozenset(
     }
 )
 # Kept whole and shown, but not indexed field by field.
-OPAQUE = frozenset({"event", "comparison_fields", "function_fields", "additional_fields"})
+OPAQUE = frozenset({"event", "comparison_fields", "function_fields", "additional_fields", "generation"})
 ENTITIES = [
     "host",
     "user",
@@ -195,7 +195,7 @@ class Registry:
 
     def nearest(self, name: str) -> str | None:
         """Return the known name nearest to a mistyped one."""
-        known = [*self.fields, *ALIASES]
+        known = [*self.fields, *(name for name, path in ALIASES.items() if path in self.fields)]
         found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         return found[0] if found else None
 

@@ -45,6 +45,8 @@ def document_body(registry: Registry, *, shards: int, replicas: int) -> Json:
         "comparison_fields": _STORED_ONLY,
         "function_fields": _STORED_ONLY,
         "additional_fields": _STORED_ONLY,
+        # Of a group: its number among those that follow each other, the one before and after, and what came since.
+        "generation": _STORED_ONLY,
     }
     return {
         "settings": {

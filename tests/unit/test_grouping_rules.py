@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from imweb.errors import ValidationFailed
+from imweb.grouping.claims import Seen, claims_of
 from imweb.grouping.figures import unusable
-from imweb.grouping.keys import fill, key_of, result_id, span_of, tokens_of
+from imweb.grouping.keys import base_id, fill, key_of, result_id, span_of, tokens_of
 from imweb.grouping.rules import RULES, GroupingRule
 from imweb.incidents.fields import Registry
 
@@ -31,9 +32,8 @@ def test_an_incident_without_the_field_has_no_key(source: dict[str, Any]) -> Non
 
 
 def test_a_text_and_a_number_that_look_alike_are_different() -> None:
-    assert result_id("r", key_of(["n"], {"n": 1}) or (), None, 0) != result_id(
-        "r", key_of(["n"], {"n": "1"}) or (), None, 0
-    )
+    one, other = (key_of(["n"], {"n": value}) or () for value in (1, "1"))
+    assert base_id(rule(), one, (), None) != base_id(rule(), other, (), None)
 
 
 def test_fixed_spans_are_aligned_to_the_clock() -> None:
@@ -43,18 +43,43 @@ def test_fixed_spans_are_aligned_to_the_clock() -> None:
     assert span_of(rule(), 6 * HOUR) is None
 
 
-def test_an_id_says_rule_key_span_and_generation() -> None:
-    ids = {
-        result_id(*parts)
-        for parts in (
-            ("a", (("h",),), None, 0),
-            ("b", (("h",),), None, 0),
-            ("a", (("h",),), 0, 0),
-            ("a", (("h",),), None, 1),
-        )
-    }
-    assert len(ids) == 4
-    assert result_id("a", (("h",),), None, 0) in ids
+def test_an_id_says_rule_fields_key_partition_span_and_generation() -> None:
+    key, fixed = (("h",),), rule(window={"kind": "fixed", "minutes": 60})
+    ids = [
+        result_id(base_id(rule(), key, (), None), 0),
+        result_id(base_id(rule(), key, (), None), 1),
+        result_id(base_id(rule(name="other"), key, (), None), 0),
+        result_id(base_id(rule(comparison=["entities.user"]), key, (), None), 0),
+        result_id(base_id(rule(), key, (("tenant", ("x",)),), None), 0),
+        result_id(base_id(fixed, key, (), 0), 0),
+        result_id(base_id(fixed, key, (), HOUR), 0),
+        result_id(base_id(rule(window={"kind": "fixed", "minutes": 30}), key, (), 0), 0),
+    ]
+    assert len(set(ids)) == len(ids)
+    assert result_id(base_id(rule(title="Another title"), key, (), None), 0) == ids[0]
+
+
+def test_the_first_rule_that_matches_claims_unless_it_says_and_go_on() -> None:
+    rules = [
+        rule(name="first", and_go_on=True),
+        rule(name="second", comparison=["entities.user"]),
+        rule(name="third"),
+        rule(name="fourth", enabled=False),
+    ]
+    seen = Seen("i1", HOUR, "low", "default")
+    every = {one.name for one in rules if one.enabled}
+
+    def names(source: dict[str, Any], matched: set[str] = every) -> list[str]:
+        return [claim.rule.name for claim in claims_of(rules, matched, source, seen, ())]
+
+    assert names({"entities": {"host": "h", "user": "u"}}) == ["first", "second"]
+    assert names({"entities": {"host": "h"}}) == ["first", "third"]
+    assert names({"entities": {"host": "h", "user": "u"}}, {"third"}) == ["third"]
+    member = {"entities": {"host": "h", "user": "u"}, "incident_aggregation_id": ["first"]}
+    assert names(member) == ["second"]
+    for kept in (["second"], ["fourth"], "third"):
+        held = {"entities": {"host": "h", "user": "u"}, "incident_aggregation_id": kept}
+        assert names(held) == ["first"], "what a rule keeps to itself stays with it, also when that is disabled"
 
 
 def test_tokens_are_filled_in() -> None:

@@ -26,6 +26,7 @@ COMPUTED = frozenset(
         "comparison_fields",
         "function_fields",
         "additional_fields",
+        "generation",
         "event",
     }
 )

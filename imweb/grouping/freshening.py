@@ -1,0 +1,114 @@
+"""Writing figures into groups: read the group, refresh, work the figures out, write if nobody came between.
+
+The group is read before its figures are worked out, so that older figures never replace newer ones. The rows that ask
+for it leave when it is done; a process that dies leaves them to the next.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from imweb.configuration.store import values
+from imweb.grouping.bodies import described
+from imweb.grouping.figures import figures
+from imweb.grouping.keys import result_id
+from imweb.grouping.models import Generation, StaleGroup, Waiting
+from imweb.grouping.ready import chunks
+from imweb.grouping.rules import RULES, GroupingRule
+from imweb.incidents.editing.joining import GROUPING, RESULT, texts
+from imweb.incidents.fields import Registry
+from imweb.incidents.pits import note_write
+from imweb.incidents.registry import registry
+from imweb.incidents.severities import severities
+from imweb.opensearch import Stored, gateway, schema
+
+Json = dict[str, Any]
+log = logging.getLogger(__name__)
+AT_ONCE = 250
+# Later generations that a closed group counts the incidents of.
+_MOST_LATER = 100
+
+
+def freshen(limit: int = 5_000) -> int:
+    """Bring the figures of groups up to date; return how many of them are now."""
+    rows = list(StaleGroup.objects.order_by("pk")[:limit])
+    if not rows:
+        return 0
+    finished = 0
+    by_rule: dict[str, dict[str, list[int]]] = {}
+    for row in rows:
+        by_rule.setdefault(row.rule, {}).setdefault(row.result_id, []).append(row.pk)
+    rules = {rule.name: rule for rule in values(RULES)}
+    known = registry()
+    for name, groups in by_rule.items():
+        rule = rules.get(name)
+        for ids in chunks(list(groups), AT_ONCE):
+            # The groups of a rule that was removed keep what they say.
+            done = _some(rule, ids, known) if rule else ids
+            finished += len(done)
+            keys = [key for one in done for key in groups[one]]
+            for part in chunks(keys, AT_ONCE):
+                StaleGroup.objects.filter(pk__in=part).delete()
+    note_write(None)
+    return finished
+
+
+def _some(rule: GroupingRule, ids: Sequence[str], known: Registry) -> list[str]:
+    """Write the figures of some groups; return those that need no further look."""
+    stored = gateway().mget([(schema.aggregations_alias(), one) for one in ids])
+    gateway().refresh(schema.incidents_alias())
+    found = figures(rule, ids, known)
+    ranks = {level.name: level.rank for level in severities()}
+    lines: list[Json] = []
+    writes: list[str] = []
+    done: list[str] = []
+    for one, group in zip(ids, stored, strict=True):
+        # An incident of several groups names each of its groupings beside each of its groups.
+        if group is None or group.source.get("deleted") or rule.name not in texts(group.source, GROUPING):
+            done.append(one)
+            continue
+        action = {"_index": group.index, "_id": one, "if_seq_no": group.seq_no, "if_primary_term": group.primary_term}
+        if not found[one].count and _unused(group):
+            lines.append({"delete": action})
+            writes.append(one)
+            continue
+        new = described(rule, group.source, found[one], ranks)
+        _count_later(new)
+        if new == group.source:
+            done.append(one)
+            continue
+        lines += [{"index": action}, new]
+        writes.append(one)
+    for one, item in zip(writes, gateway().bulk(lines), strict=True):
+        answer = next(iter(item.values()))
+        status = int(answer["status"])
+        if status == 409 or status == 429 or status >= 500:
+            continue
+        if status not in (200, 201, 404):
+            log.warning("the figures of group %s were refused: %s", one, answer.get("error"))
+        done.append(one)
+    return done
+
+
+def _unused(group: Stored) -> bool:
+    """Return whether a group was made, and then others had taken all of its incidents elsewhere before."""
+    source = group.source
+    return int(source.get("rev", 0)) == 1 and not source.get("has_pending") and not source.get("op")
+
+
+def _count_later(new: Json) -> None:
+    """Say in a group that was followed by others how many incidents came since it was closed."""
+    own = new.get("generation")
+    if not isinstance(own, dict):
+        return
+    last = Generation.objects.filter(base=own["base"]).values_list("number", flat=True).first() or 0
+    first = int(own["number"]) + 1
+    later = [result_id(own["base"], number) for number in range(first, min(last, first + _MOST_LATER) + 1)]
+    if not later:
+        return
+    query = {"bool": {"filter": [{"terms": {RESULT: later}}], "must_not": [{"term": {"deleted": True}}]}}
+    came = gateway().count(query, index=schema.incidents_alias())
+    came += Waiting.objects.filter(result_id__in=later).count()
+    new["generation"] = {**own, "next": later[0], "since_closing": came}
