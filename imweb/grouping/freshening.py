@@ -27,12 +27,14 @@ from imweb.opensearch import Stored, gateway, schema
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
 AT_ONCE = 250
+_PAGE = 5_000
 # Later generations that a closed group counts the incidents of.
 _MOST_LATER = 100
 
 
 def freshen(limit: int = 5_000) -> int:
     """Bring the figures of groups up to date; return how many of them are now."""
+    _each_group()
     rows = list(StaleGroup.objects.order_by("pk")[:limit])
     if not rows:
         return 0
@@ -51,8 +53,31 @@ def freshen(limit: int = 5_000) -> int:
             keys = [key for one in done for key in groups[one]]
             for part in chunks(keys, AT_ONCE):
                 StaleGroup.objects.filter(pk__in=part).delete()
-    note_write(None)
+    if finished:
+        note_write(None)
     return finished
+
+
+def ask_for_rule(name: str) -> None:
+    """Have every group of a rule described anew: its words or functions changed."""
+    StaleGroup.objects.create(result_id="", rule=name)
+
+
+def _each_group() -> None:
+    """Put the groups of a rule in the place of a row that stands for all of them."""
+    for row in StaleGroup.objects.filter(result_id=""):
+        query = {"bool": {"filter": [{"term": {GROUPING: row.rule}}], "must_not": [{"term": {"deleted": True}}]}}
+        body: Json = {"size": _PAGE, "query": query, "sort": [{"key": "asc"}], "_source": False}
+        body["track_total_hits"] = False
+        while True:
+            hits = gateway().search(body, index=schema.aggregations_alias())["hits"]["hits"]
+            StaleGroup.objects.bulk_create(
+                (StaleGroup(result_id=hit["_id"], rule=row.rule) for hit in hits), batch_size=AT_ONCE
+            )
+            if len(hits) < _PAGE:
+                break
+            body["search_after"] = hits[-1]["sort"]
+        row.delete()
 
 
 def _some(rule: GroupingRule, ids: Sequence[str], known: Registry) -> list[str]:

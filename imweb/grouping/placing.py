@@ -37,6 +37,8 @@ Json = dict[str, Any]
 PATIENCE = 60.0  # seconds
 # An SQLite statement takes a limited number of values.
 AT_ONCE = 500
+# Generations before the newest that keep counting what came after them.
+_MOST_BEFORE = 20
 
 
 @dataclass(slots=True)
@@ -116,8 +118,6 @@ class _Run:
         return busy
 
     def _next_generation(self, one: Place) -> None:
-        # The group that is left counts what came after it.
-        StaleGroup.objects.create(result_id=one.id, rule=one.rule.name)
         one.generation += 1
         one.waits = False
         row, made = Generation.objects.get_or_create(base=one.base, defaults={"number": one.generation})
@@ -141,7 +141,7 @@ class _Run:
     def _admit(self, held: Sequence[tuple[Place, Stored]]) -> None:
         if not held:
             return
-        StaleGroup.objects.bulk_create(StaleGroup(result_id=s.id, rule=one.rule.name) for one, s in held)
+        _stale([one for one, _stored in held])
         wanted: dict[str, list[holding.Membership]] = {}
         for one, stored in held:
             for doc_id in one.members:
@@ -163,6 +163,7 @@ class _Run:
             for doc_id in one.claims
         ]
         Waiting.objects.bulk_create(rows, ignore_conflicts=True, batch_size=AT_ONCE)
+        _stale([one for one in alone if one.generation])
         ready = [one for one in fresh if one.waits or len(one.claims) >= one.rule.minimum]
         for one in alone:
             one.waits = True
@@ -224,7 +225,7 @@ class _Run:
                 body.pop("workflow_id", None)
             step = Step("create", body, None, change_id(self.owner, 0, key_of("aggregation", one.id)))
             targets.append(batch.Target("aggregation", one.id, [step]))
-        StaleGroup.objects.bulk_create(StaleGroup(result_id=one.id, rule=one.rule.name) for one, _ in made)
+        _stale([one for one, _company in made])
         batch.write(targets, self.context)
         ours = []
         for (one, _company), target in zip(made, targets, strict=True):
@@ -252,6 +253,16 @@ def over(rule: GroupingRule, source: Mapping[str, Any], rules: Rules, now_ms: in
     if rule.window.kind == "fixed":
         return False
     return now_ms - _ms(source.get("created_at"), now_ms) > rule.window.minutes * 60_000
+
+
+def _stale(places: Sequence[Place]) -> None:
+    """Have figures worked out anew: of groups, and of those before them, which count what came after they closed."""
+    rows = (
+        StaleGroup(result_id=result_id(one.base, number), rule=one.rule.name)
+        for one in places
+        for number in range(max(0, one.generation - _MOST_BEFORE), one.generation + 1)
+    )
+    StaleGroup.objects.bulk_create(rows, batch_size=AT_ONCE)
 
 
 def _waiting(ids: Sequence[str]) -> dict[str, list[Waiting]]:

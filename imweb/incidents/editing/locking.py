@@ -12,7 +12,7 @@ from typing import Any
 
 Json = dict[str, Any]
 # A joining has at most 500 incidents and takes a second or two; a spreading only freezes its list under the lock.
-HOLD_MS = 30_000
+HOLD_MS = 10_000
 
 
 def op_of(source: Mapping[str, Any]) -> Json | None:

@@ -1,0 +1,409 @@
+"""Grouping: groups and members are those that plain Python works out, whatever the order and whoever dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from imweb.accounts.actor import Actor, actor_of
+from imweb.accounts.models import User
+from imweb.configuration import store
+from imweb.errors import ValidationFailed
+from imweb.grouping import engine, service
+from imweb.grouping.models import StaleGroup, TailCheckpoint, Waiting
+from imweb.grouping.rules import RULES, GroupingRule
+from imweb.grouping.trying import try_it
+from imweb.incidents import editing, history
+from imweb.incidents.editing import holding, locking
+from imweb.opensearch import gateway, schema
+from tests import services, stored
+from tests.integration.grouping_ground import actual, expected, generated, save_five, write
+
+Json = dict[str, Any]
+DATA = Path(__file__).parents[3] / "shared/data/detections.ndjson"
+pytestmark = [pytest.mark.usefixtures("indices"), pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def no_rules(transactional_db: None) -> Iterator[None]:
+    store.forget()
+    yield
+    store.forget()
+
+
+@pytest.fixture
+def admin(administrator: User) -> Actor:
+    return actor_of(administrator)
+
+
+def save(**data: Any) -> GroupingRule:
+    whole = {"name": "same-host", "title": "Same host", "comparison": ["entities.host"], "look_back": 3_660, **data}
+    return service.save_rule(whole, by="test").value
+
+
+def groups() -> list[Json]:
+    """The groups as stored, by id, oldest generation first."""
+    gateway().refresh(schema.document_aliases())
+    hits = gateway().search({"size": 1_000, "query": {"match_all": {}}}, index=schema.aggregations_alias())["hits"]
+    found = [hit["_source"] | {"id": hit["_id"]} for hit in hits["hits"]]
+    return sorted(found, key=lambda one: (one["title"], one["generation"]["number"]))
+
+
+def source(doc_id: str, kind: str = "incident") -> Json:
+    found = gateway().get(schema.alias_of(kind), doc_id)
+    assert found is not None
+    return found.source
+
+
+def members(result_id: str) -> list[Json]:
+    gateway().refresh(schema.incidents_alias())
+    query = {"term": {"incident_aggregation_result_id": result_id}}
+    hits = gateway().search({"size": 1_000, "query": query}, index=schema.incidents_alias())["hits"]["hits"]
+    return [hit["_source"] for hit in hits]
+
+
+def on(host: str, *ids: str, **fields: Any) -> None:
+    stored.incidents({one: {"entities": {"host": [host]}, **fields} for one in ids})
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"{DATA.name} is not beside this repository")
+def test_five_rules_over_real_detections_make_the_groups_that_python_works_out() -> None:
+    from imweb.demo.importing import parse
+    from imweb.incidents.documents import iso
+
+    found = [parse(line) for line in DATA.read_bytes().splitlines()]
+    documents = {one.id: {**one.body, "workflow_id": "default", "@timestamp": iso(one.time_ms)} for one in found}
+    save_five()
+    ids = [*documents, *list(documents)[:40]]
+    random.Random(3).shuffle(ids)
+    for start in range(0, len(ids), 70):
+        write(documents, ids[start : start + 70])
+        engine.run()
+    wanted = expected(documents)
+    assert {key[0] for key in wanted} >= {"bad-host", "host-and-day", "user-and-rule", "same-rule"}
+    assert actual() == wanted
+
+
+def test_order_duplicates_and_lateness_change_nothing() -> None:
+    documents = generated(700)
+    save_five()
+    ids = sorted(documents, key=lambda one: documents[one]["@timestamp"], reverse=True)
+    late, ids = ids[-150:], [*ids[:-150], *ids[:200]]
+    random.Random(5).shuffle(ids)
+    for part in (ids[:300], ids[300:], late, late):
+        write(documents, part)
+        engine.run()
+    wanted = expected(documents)
+    assert {key[0] for key in wanted} == {"bad-host", "user-and-rule", "host-and-day", "same-rule", "rest"}
+    assert actual() == wanted
+    assert Waiting.objects.exists(), "some found too little company"
+    assert not StaleGroup.objects.exists()
+    before = TailCheckpoint.objects.count()
+    service.look_anew(None, None)
+    assert engine.run().joined == 0, "looking at everything once more changes nothing"
+    assert (actual(), TailCheckpoint.objects.count()) == (wanted, before)
+
+
+WORKER = """
+import sys, time, django
+django.setup()
+from imweb.grouping import engine
+print("ready", flush=True)
+sys.stdin.readline()
+while True:
+    engine.run()
+    time.sleep(0.05)
+"""
+
+
+def worker(env: dict[str, str]) -> subprocess.Popen[str]:
+    """A process that groups for ever, once it reads a line."""
+    environment = {**os.environ, **env, "DJANGO_SETTINGS_MODULE": "imweb.settings"}
+    pipe = subprocess.PIPE
+    found = subprocess.Popen([sys.executable, "-c", WORKER], env=environment, stdin=pipe, stdout=pipe, text=True)
+    assert found.stdout is not None
+    assert found.stdout.readline() == "ready\n"
+    return found
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def test_four_writers_and_two_workers_one_of_them_killed(process_env: dict[str, str]) -> None:
+    documents = generated(2_400, seed=11)
+    save_five()
+    workers = [worker(process_env), worker(process_env)]
+    try:
+        ids = list(documents)
+        write(documents, ids[:1_200])
+        threads = [threading.Thread(target=write, args=(documents, ids[1_200 + n :: 4])) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        go(workers[0])
+        # It has read much and grouped little: the death falls into the midst of a page.
+        services.until(lambda: gateway().count({"match_all": {}}, index=schema.aggregations_alias()) > 0, 20)
+        workers[0].send_signal(signal.SIGKILL)
+        workers[0].wait()
+        halfway = TailCheckpoint.objects.get()
+        assert halfway.seq_no < 1_200
+        assert halfway.owner
+        go(workers[1])
+        for thread in threads:
+            thread.join()
+        wanted = expected(documents)
+        services.until(lambda: not left(), 40)
+        assert actual() == wanted
+    finally:
+        for process in workers:
+            process.kill()
+            process.communicate()
+
+
+def left() -> bool:
+    """Whether anything is still to be read or counted."""
+    from imweb.grouping import tail
+
+    return tail.behind(engine.READER, schema.incidents_alias()) > 0 or StaleGroup.objects.exists()
+
+
+def test_a_group_shows_once_it_has_company_and_its_members_have_history() -> None:
+    save(minimum=3, group_title="{incidents_count} on {comparison.host}", severity="critical")
+    on("h1", "i1", "i2")
+    engine.run()
+    assert groups() == []
+    assert source("i1")["rev"] == 1, "who waits stands alone, untouched"
+    on("h1", "i3")
+    engine.run()
+    [group] = groups()
+    assert (group["title"], group["severity"], group["status"]) == ("3 on h1", "critical", "new")
+    assert Waiting.objects.count() == 0
+    admin = Actor(1, "admin", holding.ENGINE.permissions)
+    [entry] = history.entries(admin, "incident", "i2")
+    assert (entry.type, entry.user) == ("group", "grouping")
+    assert [one.type for one in history.entries(admin, "aggregation", group["id"])] == ["create"]
+
+
+def test_who_is_deleted_while_waiting_is_no_company(admin: Actor) -> None:
+    save(minimum=2)
+    on("h1", "i1")
+    engine.run()
+    editing.delete(admin, "i1")
+    on("h1", "i2")
+    engine.run()
+    assert groups() == []
+    on("h1", "i3")
+    engine.run()
+    assert groups()[0]["incidents_count"] == 2
+
+
+def test_what_somebody_set_by_hand_stays_and_the_rest_follows_the_incidents(admin: Actor) -> None:
+    save(group_title="{incidents_count} incidents", additional=["source"])
+    on("h1", "i1", "i2", severity="low", source="edr")
+    engine.run()
+    [group] = groups()
+    assert (group["title"], group["severity"]) == ("2 incidents", "low")
+    assert group["additional_fields"] == {"source": "edr"}
+    editing.update(admin, "aggregation", group["id"], {"title": "The odd one"})
+    on("h1", "i3", severity="high", source="proxy")
+    engine.run()
+    [group] = groups()
+    assert (group["title"], group["severity"], group["rev"]) == ("The odd one", "high", 2)
+    assert sorted(group["additional_fields"]["source"]) == ["edr", "proxy"]
+    editing.update(admin, "incident", "i1", {"severity": "critical"})
+    engine.run()
+    assert groups()[0]["severity"] == "critical"
+
+
+def test_late_ones_open_the_next_generation_and_the_closed_group_counts_them(admin: Actor) -> None:
+    save(window={"kind": "fixed", "minutes": 60})
+    on("h1", "i1", "i2")
+    engine.run()
+    [first] = groups()
+    editing.update_aggregation(admin, "same-host", first["id"], {"status": "closed"}, sync=True)
+    on("h1", "i3")
+    engine.run()
+    [first] = groups()
+    assert first["generation"]["since_closing"] == 1, "it waits for company"
+    on("h1", "i4")
+    engine.run()
+    first, second = groups()
+    assert {one["status"] for one in members(second["id"])} == {"new"}
+    assert (first["incidents_count"], second["incidents_count"]) == (2, 2)
+    assert (second["generation"]["previous"], first["generation"]["next"]) == (first["id"], second["id"])
+    assert first["generation"]["since_closing"] == 2
+    service.look_anew(None, None)
+    assert engine.run().joined == 0, "members of a closed group stay where they are"
+
+
+def test_an_open_group_takes_no_more_when_it_is_too_old() -> None:
+    save(window={"kind": "open", "minutes": 60})
+    on("h1", "i1", "i2")
+    engine.run()
+    [first] = groups()
+    aged = gateway().get(schema.aggregations_alias(), first["id"])
+    assert aged is not None
+    gateway().index(aged.index, aged.id, {**aged.source, "created_at": stored.at(0)})
+    on("h1", "i3", "i4")
+    engine.run()
+    assert [one["incidents_count"] for one in groups()] == [2, 2]
+
+
+def test_saving_looks_back_as_far_as_the_rule_says_and_disabling_keeps_groups() -> None:
+    on("h1", "i1", "i2")
+    engine.run()
+    save()
+    engine.run()
+    assert [one["incidents_count"] for one in groups()] == [2]
+    save(enabled=False)
+    on("h1", "i3")
+    engine.run()
+    assert [one["incidents_count"] for one in groups()] == [2]
+    save(name="new-ones", look_back=0, minimum=1)
+    engine.run()
+    assert [one["incident_aggregation_id"] for one in groups()] == ["same-host"], "i3 came before the rule"
+    save(title="Renamed")
+    engine.run()
+    assert {one["title"]: one["incidents_count"] for one in groups()} == {"Renamed": 3}
+    service.remove_rule("same-host", by="test")
+    engine.run()
+    assert [one["incidents_count"] for one in groups()] == [3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "reason"),
+    [
+        ({"filter": "severity:("}, "filter", ""),
+        ({"filter": "hots:x"}, "filter", "hots"),
+        ({"comparison": ["entities.hots"]}, "comparison", "did you mean 'entities.host'"),
+        ({"severity": "terrible"}, "severity", "'highest'"),
+        ({"reviewer": "nobody"}, "reviewer", "no user named 'nobody'"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused_naming_the_field(changes: Json, field: str, reason: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        save(**changes)
+    assert {detail.field for detail in caught.value.details} == {field}
+    assert reason in caught.value.reason
+    assert store.items(RULES, fresh=True) == []
+
+
+def test_trying_a_rule_tells_what_it_would_make_and_writes_nothing() -> None:
+    save(name="first", filter="severity:high", comparison=["entities.host"])
+    on("h1", "i1", "i2", "i3", severity="low", rule={"id": "r1", "name": "R"})
+    on("h1", "i4", severity="high")
+    on("h2", "i5")
+    stored.incidents({"i6": {}, "i7": {"entities": {"host": ["h1"]}, "@timestamp": stored.at(-2 * 86_400)}})
+    draft = RULES.parse(
+        {
+            "name": "draft",
+            "title": "Draft",
+            "comparison": ["entities.host"],
+            "functions": [{"name": "rules", "function": "distinct", "field": "rule.id"}],
+            "group_title": "{incidents_count} on {comparison.host}, {function.rules} rules",
+            "enabled": False,
+        }
+    )
+    trial = try_it(draft, until_ms=stored.NOW + 60_000)
+    assert (trial.matched, trial.claimed, trial.alone, trial.made, trial.complete) == (6, 4, 1, 1, True)
+    [group] = trial.groups
+    assert (group.title, group.severity, group.count) == ("3 on h1, 1 rules", "low", 3)
+    assert set(group.incidents) == {"i1", "i2", "i3"}
+    assert dict(group.compared) == {"entities.host": ("h1",)}
+    gateway().refresh(schema.document_aliases())
+    assert gateway().count({"match_all": {}}, index=schema.aggregations_alias()) == 0
+    assert (source("i1")["rev"], Waiting.objects.count()) == (1, 0)
+    service.save_rule(draft.model_dump() | {"enabled": True, "look_back": 3_660}, by="test")
+    engine.run()
+    assert [(one["title"], one["incidents_count"]) for one in groups()] == [("4 on h1, 1 rules", 4)]
+
+
+def test_closing_with_sync_finishes_what_a_dead_worker_left_half_done(admin: Actor) -> None:
+    save()
+    on("h1", "i1", "i2")
+    engine.run()
+    [group] = groups()
+    on("h1", "i3", "i4")
+    read = gateway().get(schema.aggregations_alias(), group["id"])
+    assert read is not None
+    past = locking.joining_op("dead", holding.now_ms() - locking.HOLD_MS - 1, ["i3", "gone"])
+    assert holding.take([(read, past)])[0] is not None
+    outcome = editing.update_aggregation(admin, "same-host", group["id"], {"status": "closed"}, sync=True)
+    assert outcome.sync is not None
+    assert (outcome.sync["updated"], outcome.sync["failed"]) == (3, [])
+    assert source("i3")["status"] == "closed"
+    assert "op" not in source(group["id"], "aggregation")
+    engine.run()
+    assert source("i4")["status"] == "new"
+    assert "incident_aggregation_result_id" not in source("i4"), "it waits for the next generation"
+
+
+def test_joining_and_closing_at_the_same_moment_leaves_no_open_incident_in_a_closed_group(admin: Actor) -> None:
+    save(minimum=1)
+    hosts = [f"h{number}" for number in range(6)]
+    for host in hosts:
+        on(host, f"{host}-a", f"{host}-b")
+    engine.run()
+    first = groups()
+    assert len(first) == len(hosts)
+    stop = threading.Event()
+    faults: list[BaseException] = []
+
+    def background(step: Callable[[int], object]) -> threading.Thread:
+        def work() -> None:
+            number = 0
+            try:
+                while not stop.is_set():
+                    number += 1
+                    step(number)
+            except BaseException as error:  # a thread's failure is the test's
+                faults.append(error)
+            finally:
+                connections.close_all()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    def come(number: int) -> None:
+        documents = generated(len(hosts), seed=10_000 + number)
+        for host, doc in zip(hosts, documents.values(), strict=True):
+            doc["entities"] = {"host": [host]}
+        write(documents)
+        time.sleep(0.01)
+
+    threads = [background(come), background(lambda _: engine.run())]
+    try:
+        for group in first:
+            outcome = editing.update_aggregation(admin, "same-host", group["id"], {"status": "closed"}, sync=True)
+            assert outcome.finished
+            assert outcome.sync is not None
+            assert outcome.sync["failed"] == []
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not faults, faults
+    engine.run()
+    now = groups()
+    closed = [one for one in now if one["status"] == "closed"]
+    assert len(closed) == len(hosts)
+    assert len(now) == 2 * len(hosts), "what came later opened the next generation"
+    for one in closed:
+        assert {doc["status"] for doc in members(one["id"])} == {"closed"}
+    assert sum(one["incidents_count"] for one in now) == gateway().count(
+        {"match_all": {}}, index=schema.incidents_alias()
+    )
