@@ -14,6 +14,7 @@ from imweb.web import views_group as groups
 from imweb.web import views_list as listing
 from imweb.web import views_query as query
 from imweb.web import views_saved as saved
+from imweb.web import views_statistics as statistics
 from imweb.web.settings_pages.urls import urlpatterns as settings_urls
 
 urlpatterns: list[URLPattern] = [
@@ -38,6 +39,7 @@ urlpatterns: list[URLPattern] = [
     path("incidents/bulk/<str:task_id>", bulk.progress, name="bulk-task"),
     path("incidents/bulk/<str:task_id>/undo", bulk.take_back, name="bulk-undo"),
     path("groups/", groups.groups, name="groups"),
+    path("statistics/", statistics.show, name="statistics"),
     path("attack/", attack.attack, name="attack"),
     path("attack/layer", attack.attack_layer, name="attack-layer"),
     # Last, so that no page of a fixed name is taken for an incident.

@@ -1,6 +1,7 @@
 // Charts: an element with data-chart names the id of a JSON script, or holds the JSON itself in data-values where htmx
 // swaps it in (scripts are taken out of fragments). ECharts is fetched only when a chart is in the page.
 // Its numbers also stand in a table, so nothing here is the only way to them.
+// A brushed span narrows the page (data-span); a click does the same, or opens the list of what was hit (data-open).
 
 const drawn = new Map();
 
@@ -23,7 +24,7 @@ function colors(host, names) {
 const fromVar = (name) => (probe) => { probe.style.color = `var(${name})`; };
 const fromSeverity = (name) => (probe) => { probe.dataset.sev = name; probe.style.color = "var(--c)"; };
 
-function severityOption(data, palette) {
+function stackedOption(data, palette) {
   const day = data.days ?? [];
   return {
     animation: false,
@@ -63,7 +64,7 @@ function severityOption(data, palette) {
       stack: "all",
       barCategoryGap: "14%",
       data: series.counts,
-      itemStyle: { color: palette[`sev:${series.key}`], borderColor: palette.panel, borderWidth: 0.5 },
+      itemStyle: { color: palette[`series:${index}`], borderColor: palette.panel, borderWidth: 0.5 },
       emphasis: { disabled: true },
       ...(index === 0 && day.length
         ? { markLine: { silent: true, symbol: "none", animation: false, label: { show: false }, lineStyle: { color: palette.sub, type: "solid", width: 1 }, data: day.map((at) => ({ xAxis: at })) } }
@@ -72,10 +73,15 @@ function severityOption(data, palette) {
   };
 }
 
-function go(host, from, to) {
-  const url = new URL(host.dataset.span, location.href);
+function within(address, from, to) {
+  const url = new URL(address, location.href);
   url.searchParams.set("start", new Date(from).toISOString());
   url.searchParams.set("end", new Date(to - 1).toISOString());
+  return url;
+}
+
+function go(host, from, to) {
+  const url = within(host.dataset.span, from, to);
   // The same way as any filter: htmx when the page has it (the answer says the address), else plain navigation.
   if (document.getElementById("view") && window.htmx) {
     window.htmx.ajax("GET", url.pathname + url.search, { source: "#view", target: "#view", swap: "outerHTML" });
@@ -91,12 +97,14 @@ async function draw(host) {
   const { init } = await import("../vendor/echarts-6.1.0/echarts.js");
   if (!host.isConnected) return;
   const names = { text: fromVar("--im-text"), sub: fromVar("--im-sub"), line: fromVar("--im-line"), panel: fromVar("--im-panel"), accent: fromVar("--im-accent"), brush: fromVar("--im-shadow") };
-  for (const series of data.series) names[`sev:${series.key}`] = fromSeverity(series.key);
+  data.series.forEach((series, index) => {
+    names[`series:${index}`] = series.color ? fromVar(series.color) : fromSeverity(series.key);
+  });
   const palette = colors(host, names);
   drawn.get(host)?.chart.dispose();
   const canvas = host.querySelector(":scope > div") ?? host.appendChild(document.createElement("div"));
   const chart = init(canvas, null, { renderer: "canvas" });
-  chart.setOption(severityOption(data, palette));
+  chart.setOption(stackedOption(data, palette));
   drawn.set(host, { chart });
   if (!host.dataset.span) return;
   chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "lineX", brushMode: "single" } });
@@ -106,9 +114,16 @@ async function draw(host) {
     const [first, last] = range.map((at) => Math.min(Math.max(Math.round(at), 0), data.starts.length - 1));
     go(host, data.starts[first], data.ends[last]);
   });
+  // A bar's own event comes before that of the place it stands in.
+  let hit = null;
+  chart.on("click", ({ seriesIndex }) => { hit = data.series[seriesIndex]; });
   chart.getZr().on("click", (event) => {
+    const series = hit;
+    hit = null;
     const [at] = chart.convertFromPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY]) ?? [];
-    if (at >= 0 && at < data.starts.length) go(host, data.starts[at], data.ends[at]);
+    if (!(at >= 0 && at < data.starts.length)) return;
+    if (host.dataset.open) location.assign(within(series?.url ?? host.dataset.open, data.starts[at], data.ends[at]));
+    else go(host, data.starts[at], data.ends[at]);
   });
 }
 

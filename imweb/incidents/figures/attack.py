@@ -7,19 +7,21 @@ technique with sub-techniques counts an incident that names several of them once
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from django.utils.translation import gettext as _
 
 from imweb.accounts.actor import Actor
 from imweb.errors import ValidationFailed
 from imweb.incidents import mitre
+from imweb.incidents.figures.walking import walk
 from imweb.incidents.paging import Reader
 from imweb.incidents.params import Filters
 from imweb.incidents.resultset import result_set
 
 Json = dict[str, Any]
-PAGE = 10_000
 MAX_IDS = 20_000
 MAX_PAIRS = 200_000
 HOST = "entities.host"
@@ -61,6 +63,8 @@ def attack_figures(actor: Actor, filters: Filters, *, with_hosts: bool = False) 
     with result_set(actor, wanted, None, snapshot=True) as found:
         if found.registry.get("mitre") is None:
             return AttackFigures(found.now_ms, found.reader.count(), 0)
+        if with_hosts and found.registry.get(HOST) is None:
+            raise ValidationFailed.field("by", _("incidents; hosts are hidden from your roles"))
         reader = found.reader
         body: Json = {"size": 0, "query": reader.clauses.query(), "track_total_hits": True}
         body["aggs"] = {"tagged": {"filter": {"exists": {"field": "mitre"}}}}
@@ -68,11 +72,11 @@ def attack_figures(actor: Actor, filters: Filters, *, with_hosts: bool = False) 
         total = int(answer["hits"]["total"]["value"])
         tagged = int(answer["aggregations"]["tagged"]["doc_count"])
         stored: dict[str, int] = {}
-        for key, count in _walk(reader, ("mitre",)):
+        for key, count in walk(reader, ("mitre",)):
             stored[key[0]] = count
             if len(stored) >= MAX_IDS:
                 break
-        hosts = _hosts(reader) if with_hosts and found.registry.get(HOST) else None
+        hosts = _hosts(reader) if with_hosts else None
         places = _places(stored)
         several = {place: ids for place, ids in places.items() if len(ids) > 1}
         counts = {place: stored[ids[0]] for place, ids in places.items() if len(ids) == 1} | _any_of(reader, several)
@@ -125,24 +129,12 @@ def _any_of(reader: Reader, places: Mapping[tuple[str, str], Sequence[str]]) -> 
 
 def _hosts(reader: Reader) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    for number, (key, _count) in enumerate(_walk(reader, ("mitre", HOST))):
+    for number, (key, _count) in enumerate(walk(reader, ("mitre", HOST))):
         if number >= MAX_PAIRS:
             raise ValidationFailed.field(
-                "by", f"more than {MAX_PAIRS:,} pairs of technique and host; narrow the time range or count incidents"
+                "by",
+                _("more than %(most)s pairs of technique and host; narrow the time range or count incidents")
+                % {"most": f"{MAX_PAIRS:,}"},
             )
         found[key[0]].add(key[1])
     return found
-
-
-def _walk(reader: Reader, fields: Sequence[str]) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yield every combination of values and its number of documents, exactly."""
-    after: Json | None = None
-    while True:
-        sources = [{f"s{number}": {"terms": {"field": name}}} for number, name in enumerate(fields)]
-        body: Json = {"size": PAGE, "sources": sources, **({"after": after} if after else {})}
-        answer = reader.aggregate({"walk": {"composite": body}})["walk"]
-        for bucket in answer["buckets"]:
-            yield tuple(str(bucket["key"][f"s{number}"]) for number in range(len(fields))), int(bucket["doc_count"])
-        after = answer.get("after_key")
-        if after is None or len(answer["buckets"]) < PAGE:
-            return

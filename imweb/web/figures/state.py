@@ -98,3 +98,17 @@ def narrowed(state: ListState, registry: Registry, name: str, values: Sequence[s
 def without_any(state: ListState, name: str) -> ListState:
     """Return a list narrowed to documents that have no value in a field."""
     return state.with_filter(name, [ANY], exclude=True)
+
+
+def excluding(state: ListState, name: str, values: Sequence[str]) -> ListState:
+    """Return a list without documents that have one of the values, beside what it leaves out already."""
+    found = state.find(name, exclude=True)
+    if found is not None and found.is_presence:
+        return state
+    return state.with_filter(name, [*(found.values if found else ()), *values], exclude=True)
+
+
+def with_any_but(state: ListState, name: str, values: Sequence[str]) -> ListState:
+    """Return a list narrowed to documents that have a value in a field, but none of these."""
+    wanted = state if state.find(name) else state.with_filter(name, [ANY])
+    return excluding(wanted, name, values)

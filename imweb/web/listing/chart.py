@@ -66,11 +66,11 @@ def chart(statistics: SeverityStatistics, levels: Sequence[SeverityCount], tz: t
     starts = [bucket.time_ms for bucket in buckets]
     local = [datetime.fromtimestamp(at / 1000, tz=UTC).astimezone(tz) for at in starts]
     days = [n for n in range(1, len(local)) if local[n].date() != local[n - 1].date()] if width < DAY_MS else []
-    labels = [_label(moment, width, n in days) for n, moment in enumerate(local)]
+    labels = [label(moment, width, n in days) for n, moment in enumerate(local)]
     present = [level for level in levels if any(level.key in bucket.counts for bucket in buckets)]
     return {
         "labels": labels,
-        "titles": [_title(moment, width) for moment in local],
+        "titles": [title(moment, width) for moment in local],
         "starts": starts,
         "ends": [*starts[1:], starts[-1] + width],
         "days": days if len(days) <= 14 else [],
@@ -93,24 +93,27 @@ def behind(
         counts = [series["counts"][number] for series in drawn["series"]]
         if not sum(counts):
             continue
-        url = state.fresh(start=_iso(start, tz), end=_iso(drawn["ends"][number] - 1, tz)).url
+        url = state.fresh(start=iso(start, tz), end=iso(drawn["ends"][number] - 1, tz)).url
         found.append(BarRow(drawn["titles"][number], url, counts, sum(counts)))
     return headings, found
 
 
-def _iso(at_ms: int, tz: tzinfo) -> str:
+def iso(at_ms: int, tz: tzinfo) -> str:
+    """Return an instant as an address says it."""
     moment = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(tz)
     return moment.isoformat(timespec="milliseconds")
 
 
-def _label(moment: datetime, width: int, new_day: bool) -> str:
+def label(moment: datetime, width: int, new_day: bool) -> str:
+    """Return what stands below a bar that begins at a moment; `width` in milliseconds."""
     if width >= DAY_MS:
         return f"{moment:%b} {moment.day}"
     clock = f"{moment:%H:%M:%S}" if width < 60_000 else f"{moment:%H:%M}"
     return f"{moment:%b} {moment.day} {clock}" if new_day else clock
 
 
-def _title(moment: datetime, width: int) -> str:
+def title(moment: datetime, width: int) -> str:
+    """Return what a bar is called."""
     if width >= DAY_MS:
         return f"{moment:%a} {moment.day} {moment:%b %Y}"
     clock = f"{moment:%H:%M:%S}" if width < 60_000 else f"{moment:%H:%M}"

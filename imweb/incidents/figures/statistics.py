@@ -1,0 +1,202 @@
+"""The statistics of a set of incidents, all of them of one point in time, so that they agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from imweb.accounts.actor import Actor
+from imweb.errors import QueryRejected
+from imweb.incidents import dsl, mitre
+from imweb.incidents.fields import Registry
+from imweb.incidents.figures.durations import Durations, durations
+from imweb.incidents.figures.tops import Top, tops
+from imweb.incidents.paging import Reader
+from imweb.incidents.params import Filters
+from imweb.incidents.resultset import result_set
+from imweb.incidents.severities import severities
+from imweb.workflows import all_statuses
+
+Json = dict[str, Any]
+FEW = ("severity", "status", "resolution")
+MANY = ("rule.name", "reviewer", "source", "entities.host", "entities.user", "mitre")
+OVER = ("severity", "status", "reviewer", "rule.name", "source")
+MOST, SERIES, ALL = 10, 8, 1_000
+HOUR_MS = 3_600_000
+# How old an open incident is, in hours, as the edges of the backlog's rows.
+AGES = (1, 4, 24, 72, 168, 720)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One colour of the chart: a value, or with None what has another value (`others`) or none."""
+
+    value: str | None
+    counts: Sequence[int]
+    others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OverTime:
+    """Incidents by a field over time; bucket n begins at `starts[n]` and ends before the next, in milliseconds."""
+
+    field: str
+    interval: str
+    starts: Sequence[int]
+    series: Sequence[Series]
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Open incidents from `start_ms` to `end_ms`, both in it, None without bound; `counts` by severity, "" is none."""
+
+    start_ms: int | None
+    end_ms: int | None
+    total: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Everything that is open, whatever its time; `nobody` has no reviewer."""
+
+    total: int
+    nobody: int
+    ages: Sequence[Age]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The figures of the incidents in a window; `durations` is None where the cluster takes no scripts."""
+
+    now_ms: int
+    total: int
+    start_ms: int | None
+    end_ms: int | None
+    tops: Mapping[str, Top]
+    over: OverTime | None
+    backlog: Backlog | None
+    durations: Durations | None
+    registry: Registry
+
+
+def statistics(actor: Actor, filters: Filters, over: str = "severity") -> Statistics:
+    """Return the statistics of the incidents under the filters; groups are left out, their members stand for them.
+
+    The backlog keeps all filters but the time. Raises what `result_set` raises.
+    """
+    anytime = replace(filters, with_aggregations=False, collapse_grouped=False, start_time=None, end_time=None)
+    with result_set(actor, anytime, None, snapshot=True) as found:
+        start, end = dsl.time_bounds(filters, found.now_ms)
+        reader = found.reader.narrowed(*dsl.time_clause(start, end))
+        total, start, end = _extent(reader, start, end)
+        known = [item for name in (*FEW, *MANY) if (item := found.registry.get(name))]
+        counted = _tops(reader, known)
+        return Statistics(
+            now_ms=found.now_ms,
+            total=total,
+            start_ms=start,
+            end_ms=end,
+            tops=counted,
+            over=_over(reader, filters, counted.get(over), start, end),
+            backlog=_backlog(found.reader, found.now_ms) if found.registry.get("status") else None,
+            durations=_durations(reader, found.registry),
+            registry=found.registry,
+        )
+
+
+def _extent(reader: Reader, start: int | None, end: int | None) -> tuple[int, int | None, int | None]:
+    """Return the number of incidents and their window; an open end is where the first or last of them lies."""
+    aggs = {"low": {"min": {"field": "@timestamp"}}, "high": {"max": {"field": "@timestamp"}}}
+    answer = reader.search({"size": 0, "query": reader.clauses.query(), "aggs": aggs, "track_total_hits": True})
+    low, high = (answer["aggregations"][name]["value"] for name in ("low", "high"))
+    start = int(low) if start is None and low is not None else start
+    end = int(high) if end is None and high is not None else end
+    return int(answer["hits"]["total"]["value"]), start, end
+
+
+def _tops(reader: Reader, known: Sequence[Any]) -> dict[str, Top]:
+    tactics = {"mitre": [column.tactic.id for column in mitre.matrix()]}
+    few = tops(reader, [item for item in known if item.name in FEW], ALL)
+    many = [item for item in known if item.name in MANY]
+    decided = ["rule.name"] if any(item.name == "resolution" for item in known) else []
+    return few | tops(reader, many, MOST, include=tactics, with_verdicts=decided)
+
+
+def _over(reader: Reader, filters: Filters, top: Top | None, start: int | None, end: int | None) -> OverTime | None:
+    if top is None or start is None or end is None:
+        return None
+    interval = dsl.auto_interval(start, end)
+    path = top.field.exact
+    names = _ordered(top)
+    exists = {"exists": {"field": path}}
+    wanted: dict[str, Json] = {f"v{number}": {"term": {path: name}} for number, name in enumerate(names)}
+    wanted["others"] = {"bool": {"filter": [exists], "must_not": [{"terms": {path: names}}]}}
+    wanted["missing"] = dsl.missing(top.field)
+    sub = {"by": {"filters": {"filters": wanted}}}
+    body = dsl.histogram(interval, start, end, filters.tz, filters.zone, sub=sub)
+    buckets = reader.aggregate({"time": body})["time"]["buckets"]
+    rows = [{key: int(part["doc_count"]) for key, part in bucket["by"]["buckets"].items()} for bucket in buckets]
+    series = [Series(name, [row[f"v{number}"] for row in rows]) for number, name in enumerate(names)]
+    beside = [
+        Series(None, [row["others"] for row in rows], others=True),
+        Series(None, [row["missing"] for row in rows]),
+    ]
+    series += [item for item in beside if any(item.counts)]
+    return OverTime(top.field.name, interval, [int(bucket["key"]) for bucket in buckets], series)
+
+
+def _ordered(top: Top) -> list[str]:
+    """Return the values that have a colour: severities the worst first, statuses as in their workflows."""
+    names = top.names()
+    order: list[str] = []
+    if top.field.name == "severity":
+        order = [level.name for level in severities()]
+    elif top.field.name == "status":
+        order = [status.name for status in all_statuses()]
+    known = [name for name in order if name in names]
+    return (known + [name for name in names if name not in known])[: max(SERIES, len(known))]
+
+
+def is_open() -> Json:
+    """Return the clause of incidents whose status does not end the work."""
+    terminal = [status.name for status in all_statuses() if status.terminal]
+    return {"bool": {"must_not": [{"terms": {"status": terminal}}]}}
+
+
+def _backlog(reader: Reader, now_ms: int) -> Backlog:
+    edges = [now_ms - hours * HOUR_MS for hours in AGES]
+    starts: list[int | None] = [*edges, None]
+    ends: list[int | None] = [None, *(edge - 1 for edge in edges)]
+    levels = {"terms": {"field": "severity", "size": ALL}}
+    windows = {
+        f"a{number}": {"bool": {"filter": dsl.time_clause(start, end)}}
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+    }
+    aggs = {
+        "nobody": {"missing": {"field": "reviewer"}},
+        "ages": {"filters": {"filters": windows}, "aggs": {"severity": levels}},
+    }
+    left = reader.narrowed(is_open())
+    answer = left.search({"size": 0, "query": left.clauses.query(), "aggs": aggs, "track_total_hits": True})
+    ages = []
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        bucket = answer["aggregations"]["ages"]["buckets"][f"a{number}"]
+        counts = {str(part["key"]): int(part["doc_count"]) for part in bucket["severity"]["buckets"]}
+        rest = int(bucket["doc_count"]) - sum(counts.values())
+        ages.append(Age(start, end, int(bucket["doc_count"]), {**counts, **({"": rest} if rest else {})}))
+    return Backlog(int(answer["hits"]["total"]["value"]), int(answer["aggregations"]["nobody"]["doc_count"]), ages)
+
+
+def _durations(reader: Reader, registry: Registry) -> Durations | None:
+    groups: dict[str, Json] = {}
+    if registry.get("severity"):
+        groups = {level.name: {"term": {"severity": level.name}} for level in severities()}
+    try:
+        return durations(reader, groups)
+    except QueryRejected as error:
+        # A cluster may be told to run no scripts (`script.allowed_types`, `script.allowed_contexts`).
+        if "cannot execute" not in error.reason:
+            raise
+        return None
