@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.test import Client
 
-from benchmarks import analysts, data, writing
+from benchmarks import analysts, data, grouping, writing
 from benchmarks.calls import Connection, encoded, in_turns, recorded, summary, timed
 from benchmarks.ground import Ground, say
 from benchmarks.report import Row
@@ -313,4 +313,5 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "bulk": writing.bulk,
     "sync": writing.sync,
     "analysts": analysts.paging,
+    "grouping": grouping.grouping,
 }

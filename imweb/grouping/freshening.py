@@ -7,7 +7,7 @@ for it leave when it is done; a process that dies leaves them to the next.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imweb.configuration.store import values
@@ -86,6 +86,7 @@ def _some(rule: GroupingRule, ids: Sequence[str], known: Registry) -> list[str]:
     gateway().refresh(schema.incidents_alias())
     found = figures(rule, ids, known)
     ranks = {level.name: level.rank for level in severities()}
+    newest = _newest(stored)
     lines: list[Json] = []
     writes: list[str] = []
     done: list[str] = []
@@ -100,7 +101,7 @@ def _some(rule: GroupingRule, ids: Sequence[str], known: Registry) -> list[str]:
             writes.append(one)
             continue
         new = described(rule, group.source, found[one], ranks)
-        _count_later(new)
+        _count_later(new, newest)
         if new == group.source:
             done.append(one)
             continue
@@ -123,12 +124,18 @@ def _unused(group: Stored) -> bool:
     return int(source.get("rev", 0)) == 1 and not source.get("has_pending") and not source.get("op")
 
 
-def _count_later(new: Json) -> None:
+def _newest(stored: Sequence[Stored | None]) -> dict[str, int]:
+    """Return the newest generation of each group that was followed by others."""
+    bases = {str((group.source.get("generation") or {}).get("base", "")) for group in stored if group}
+    return dict(Generation.objects.filter(base__in=bases).values_list("base", "number"))
+
+
+def _count_later(new: Json, newest: Mapping[str, int]) -> None:
     """Say in a group that was followed by others how many incidents came since it was closed."""
     own = new.get("generation")
     if not isinstance(own, dict):
         return
-    last = Generation.objects.filter(base=own["base"]).values_list("number", flat=True).first() or 0
+    last = newest.get(own["base"], 0)
     first = int(own["number"]) + 1
     later = [result_id(own["base"], number) for number in range(first, min(last, first + _MOST_LATER) + 1)]
     if not later:
