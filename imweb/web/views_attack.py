@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions as may
 from imweb.incidents import mitre
-from imweb.incidents.figures.attack import attack_figures
+from imweb.incidents.figures.attack import HOST, attack_figures
 from imweb.incidents.params import Filters
 from imweb.web.attack import cells
 from imweb.web.attack.layer import layer
@@ -51,9 +51,11 @@ def attack_layer(request: PageRequest) -> HttpResponse:
 def _fill(here: Frame, state: FigureState, filters: Filters) -> tuple[Json, int]:
     hosts, everything = state.shows(BY) == "hosts", state.shows(SHOWN) == "all"
     found = attack_figures(here.actor, filters, with_hosts=hosts)
+    has_hosts = here.registry.get(HOST) is not None
     drawn = cells.matrix(found, state.listed(), here.registry, hosts=hosts, everything=everything)
     values = {
         "found": found,
+        "hidden_ids": here.registry.get("mitre") is None,
         "matrix": drawn,
         "by_hosts": hosts,
         "everything": everything,
@@ -61,10 +63,11 @@ def _fill(here: Frame, state: FigureState, filters: Filters) -> tuple[Json, int]
         "version": mitre.attack_version(),
         "licence": mitre.licence(),
         "switches": [
-            _switch(state, _("Count"), BY, ("", _("Incidents")), ("hosts", _("Hosts"))),
+            *([_switch(state, _("Count"), BY, ("", _("Incidents")), ("hosts", _("Hosts")))] if has_hosts else []),
             _switch(state, _("Techniques"), SHOWN, ("", _("Seen")), ("all", _("All"))),
             _switch(state, _("Sub-techniques"), PARTS, ("", _("Folded")), ("open", _("Open"))),
         ],
+        "statistics_url": state.elsewhere(reverse("statistics")).url,
         "layer_url": state.elsewhere(reverse("attack-layer")).showing(BY, state.shows(BY)).url,
     }
     return values, found.now_ms

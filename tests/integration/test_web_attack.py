@@ -15,6 +15,7 @@ from django.test import Client
 from imweb.accounts.models import Role, User
 from imweb.incidents import mitre
 from imweb.incidents.figures import attack as attack_module
+from imweb.incidents.figures import walking
 from imweb.opensearch.node import free_port
 from tests import stored
 from tests.integration.pits_ground import servers
@@ -193,10 +194,10 @@ def test_more_hosts_than_can_be_counted_are_refused_not_guessed(
     answer = client.get(f"/attack/?{WINDOW}&by=hosts")
     assert answer.status_code == 400
     assert "more than 3 pairs of technique and host" in Cells(answer.content.decode()).text
-    monkeypatch.setattr(attack_module, "PAGE", 2)
+    monkeypatch.setattr(walking, "PAGE", 2)
     monkeypatch.setattr(attack_module, "MAX_PAIRS", 1_000)
     small = Cells(client.get(f"/attack/?{WINDOW}&by=hosts").content.decode())
-    monkeypatch.setattr(attack_module, "PAGE", 10_000)
+    monkeypatch.setattr(walking, "PAGE", 10_000)
     assert small.cells == Cells(client.get(f"/attack/?{WINDOW}&by=hosts").content.decode()).cells
 
 
@@ -234,6 +235,18 @@ def test_opensearch_down_is_said_in_place_and_in_a_toast(client: Client, documen
         assert "im-query" in page.content.decode()
         part = client.get(f"/attack/?{WINDOW}", headers={"HX-Request": "true", "HX-Target": "view"})
         assert (part.status_code, part["HX-Retarget"]) == (503, "#toasts")
+
+
+def test_hosts_hidden_by_a_role_are_not_counted(documents: Any) -> None:
+    role = Role.objects.create(name="less", permissions=["incident.view"], hidden_fields=["entities.host"])
+    user = User.objects.create_user("lars")
+    user.roles.set([role])
+    client = Client()
+    client.force_login(user)
+    page = client.get(f"/attack/?{WINDOW}").content.decode()
+    assert "by=hosts" not in page
+    assert "T1059" in page
+    assert "hosts are hidden" in _refused(client, f"/attack/?{WINDOW}&by=hosts")
 
 
 @pytest.mark.parametrize(("path", "needed"), [("/attack/", "incident.view"), ("/attack/layer", "incident.export")])

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from imweb.env import BASE_DIR
 from imweb.incidents.fields import Registry
 from imweb.incidents.severities import PANEL, PANEL_DARK, SETS, contrast
+from imweb.web.attack import layer
 from imweb.web.attack.cells import STEPS, bands, level_of
-from imweb.web.attack.layer import COLORS
-from imweb.web.figures.state import FigureState, narrowed
+from imweb.web.figures.state import FigureState, excluding, narrowed, with_any_but, without_any
 from imweb.web.listing.state import ListState
+from imweb.web.statistics.overtime import COLORS
+from imweb.web.statistics.panels import lasting, share
 
 REGISTRY = Registry.build()
 KNOWN = {"by": ("hosts",), "techniques-shown": ("all",)}
@@ -62,6 +64,38 @@ def test_the_scale_can_be_told_from_the_panel_and_read(theme: int) -> None:
     assert all(after / before >= 1.2 for before, after in itertools.pairwise(shades)), shades
 
 
+@pytest.mark.parametrize("theme", [0, 1])
+def test_values_without_a_colour_of_their_own_have_one_that_can_be_seen(theme: int) -> None:
+    colors = _colors(theme)
+    names = [*range(1, COLORS + 1), "others", "none"]
+    series = [colors[f"im-series-{name}"] for name in names]
+    assert len(set(series)) == len(series)
+    for name, color in zip(names, series, strict=True):
+        assert contrast(color, colors["im-panel"]) >= 3, name
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (613, "10 min 13 s"),
+        (3_600, "1 h"),
+        (8_171, "2 h 16 min"),
+        (86_399, "23 h 59 min"),
+        (138_321, "1 d 14 h"),
+    ],
+)
+def test_durations_are_cut_to_two_units(seconds: int | None, text: str) -> None:
+    assert lasting(seconds) == text
+
+
+def test_shares_of_nothing_are_a_dash() -> None:
+    assert (share(1, 3), share(0, 3), share(0, 0)) == ("33.3 %", "0.0 %", "–")
+
+
 @pytest.mark.parametrize(("theme", "panel"), [(0, PANEL), (1, PANEL_DARK)])
 def test_severities_stand_out_of_the_panel_that_charts_are_drawn_on(theme: int, panel: str) -> None:
     colors = _colors(theme)
@@ -73,7 +107,7 @@ def test_severities_stand_out_of_the_panel_that_charts_are_drawn_on(theme: int, 
 
 def test_the_layer_has_the_colours_of_the_page() -> None:
     colors = _colors(0)
-    assert (colors["im-heat-1"], colors["im-heat-5"]) == COLORS
+    assert (colors["im-heat-1"], colors["im-heat-5"]) == layer.COLORS
 
 
 def test_the_page_s_own_parameters_stay_in_every_link_and_out_of_the_list() -> None:
@@ -104,3 +138,12 @@ def test_a_link_narrows_what_is_filtered_by_already() -> None:
     assert both == "/l?q=%28a+or+b%29+and+mitre%3A%28%22T2%22+or+%22T%5C%223%22%29&mitre=T1"
     assert _narrowed({"mitre": ["T1"]}, "mitre", ["T1", "T1.1"]) == "/l?mitre=T1"
     assert _narrowed({"not.mitre": ["T1"]}, "mitre", ["T2"]) == "/l?not.mitre=T1&mitre=T2"
+
+
+def test_what_stands_beside_the_values_has_a_list_too() -> None:
+    state = ListState.of({"not.status": ["closed"]}, "/l")
+    assert excluding(state, "status", ["closed", "rejected"]).url == "/l?not.status=closed&not.status=rejected"
+    assert with_any_but(state, "source", ["a", "b"]).url == "/l?not.status=closed&source=%2A&not.source=a&not.source=b"
+    assert without_any(state, "reviewer").url == "/l?not.status=closed&not.reviewer=%2A"
+    nobody = ListState.of({"not.reviewer": ["*"]}, "/l")
+    assert excluding(nobody, "reviewer", ["ann"]).url == nobody.url

@@ -27,10 +27,13 @@ BUCKETS = 2_000
 BEGIN = "created_at"
 MEASURES = {"response": "responded_at", "close": "closed_at"}
 QUANTILES = (0.5, 0.9)
-_SOURCE = (
-    "long took = doc[params.end].value.toInstant().toEpochMilli()"
-    " - doc[params.begin].value.toInstant().toEpochMilli(); return took < 0L ? 0L : took / 1000L"
+_TOOK = (
+    "long took = doc[params.end].value.toInstant().toEpochMilli() - doc[params.begin].value.toInstant().toEpochMilli();"
+    " took = took < 0L ? 0L : took / 1000L;"
 )
+_SECONDS = f"{_TOOK} return took"
+# The number of the bucket, -1 below the first: hard bounds of a histogram with an offset are off by it.
+_PLACE = f"{_TOOK} return took < params.low ? -1L : (took - params.low) / params.width"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def durations(reader: Reader, groups: Mapping[str, Json]) -> Durations:
     inner = {
         name: {
             "filter": _has(name),
-            "aggs": {"ranges": {"range": {"script": _script(name), "ranges": ranges}}},
+            "aggs": {"ranges": {"range": {"script": _script(_SECONDS, name), "ranges": ranges}}},
         }
         for name in MEASURES
     }
@@ -109,8 +112,8 @@ def _has(measure: str) -> Json:
     return {"bool": {"filter": exists}}
 
 
-def _script(measure: str) -> Json:
-    return {"lang": "painless", "source": _SOURCE, "params": {"begin": BEGIN, "end": MEASURES[measure]}}
+def _script(source: str, measure: str, **more: int) -> Json:
+    return {"lang": "painless", "source": source, "params": {"begin": BEGIN, "end": MEASURES[measure], **more}}
 
 
 def _first(group: str, measure: str, quantile: float, answer: Json) -> _Search | None:
@@ -137,7 +140,7 @@ def _narrow(reader: Reader, searches: Sequence[_Search], groups: Mapping[str, Js
             for bucket in answer[f"s{number}"]["within"]["buckets"]:
                 inside = int(bucket["doc_count"])
                 if search.rank <= inside:
-                    low = int(bucket["key"])
+                    low = search.low + int(bucket["key"]) * width
                     search.low, search.high = low, min(low + width, search.high)
                     break
                 search.rank -= inside
@@ -146,11 +149,11 @@ def _narrow(reader: Reader, searches: Sequence[_Search], groups: Mapping[str, Js
 
 
 def _within(search: _Search, group: Json) -> Json:
+    last = math.ceil((search.high - search.low) / search.width) - 1
     histogram = {
-        "script": _script(search.measure),
-        "interval": search.width,
-        "offset": search.low % search.width,
-        "hard_bounds": {"min": search.low, "max": search.high - 1},
+        "script": _script(_PLACE, search.measure, low=search.low, width=search.width),
+        "interval": 1,
+        "hard_bounds": {"min": 0, "max": last},
         "min_doc_count": 1,
     }
     both = {"bool": {"filter": [group, _has(search.measure)]}}

@@ -59,10 +59,10 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Everything that is open, whatever its time; `nobody` has no reviewer."""
+    """Everything that is open, whatever its time; `nobody` has no reviewer, None where reviewers are hidden."""
 
     total: int
-    nobody: int
+    nobody: int | None
     ages: Sequence[Age]
 
 
@@ -100,7 +100,7 @@ def statistics(actor: Actor, filters: Filters, over: str = "severity") -> Statis
             end_ms=end,
             tops=counted,
             over=_over(reader, filters, counted.get(over), start, end),
-            backlog=_backlog(found.reader, found.now_ms) if found.registry.get("status") else None,
+            backlog=_backlog(found.reader, found.now_ms, found.registry),
             durations=_durations(reader, found.registry),
             registry=found.registry,
         )
@@ -165,28 +165,34 @@ def is_open() -> Json:
     return {"bool": {"must_not": [{"terms": {"status": terminal}}]}}
 
 
-def _backlog(reader: Reader, now_ms: int) -> Backlog:
+def _backlog(reader: Reader, now_ms: int, registry: Registry) -> Backlog | None:
+    if registry.get("status") is None:
+        return None
     edges = [now_ms - hours * HOUR_MS for hours in AGES]
     starts: list[int | None] = [*edges, None]
     ends: list[int | None] = [None, *(edge - 1 for edge in edges)]
-    levels = {"terms": {"field": "severity", "size": ALL}}
+    # What is hidden from somebody is not told by a figure either.
+    levels: Json = {"severity": {"terms": {"field": "severity", "size": ALL}}} if registry.get("severity") else {}
+    nobody: Json = {"nobody": {"missing": {"field": "reviewer"}}} if registry.get("reviewer") else {}
     windows = {
         f"a{number}": {"bool": {"filter": dsl.time_clause(start, end)}}
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     }
-    aggs = {
-        "nobody": {"missing": {"field": "reviewer"}},
-        "ages": {"filters": {"filters": windows}, "aggs": {"severity": levels}},
-    }
+    aggs = nobody | {"ages": {"filters": {"filters": windows}, "aggs": levels}}
     left = reader.narrowed(is_open())
     answer = left.search({"size": 0, "query": left.clauses.query(), "aggs": aggs, "track_total_hits": True})
     ages = []
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         bucket = answer["aggregations"]["ages"]["buckets"][f"a{number}"]
-        counts = {str(part["key"]): int(part["doc_count"]) for part in bucket["severity"]["buckets"]}
-        rest = int(bucket["doc_count"]) - sum(counts.values())
-        ages.append(Age(start, end, int(bucket["doc_count"]), {**counts, **({"": rest} if rest else {})}))
-    return Backlog(int(answer["hits"]["total"]["value"]), int(answer["aggregations"]["nobody"]["doc_count"]), ages)
+        ages.append(Age(start, end, int(bucket["doc_count"]), _by_level(bucket) if levels else {}))
+    nobodys = answer["aggregations"].get("nobody")
+    return Backlog(int(answer["hits"]["total"]["value"]), int(nobodys["doc_count"]) if nobodys else None, ages)
+
+
+def _by_level(bucket: Json) -> dict[str, int]:
+    counts = {str(part["key"]): int(part["doc_count"]) for part in bucket["severity"]["buckets"]}
+    rest = int(bucket["doc_count"]) - sum(counts.values())
+    return {**counts, **({"": rest} if rest else {})}
 
 
 def _durations(reader: Reader, registry: Registry) -> Durations | None:

@@ -22,6 +22,8 @@ from imweb.web.listing.words import nothing_label, value_labels
 from imweb.workflows import RESOLUTIONS, all_statuses
 
 Json = dict[str, Any]
+# That nobody reviews them, or that none has a verdict, is worth a panel.
+EMPTY_TELLS = ("reviewer", "resolution")
 HALVES = ("entities.host", "entities.user")
 
 
@@ -108,7 +110,7 @@ def verdict_label(value: str) -> str:
 def panel(found: Statistics, listed: ListState, name: str) -> Panel | None:
     """Return the panel of a field; None where the field is hidden or holds nothing."""
     top = found.tops.get(name)
-    if top is None or not (top.values or top.missing):
+    if top is None or not (top.values or top.others or name in EMPTY_TELLS):
         return None
     label = verdict_label if name == "resolution" else value_labels().get(name, str)
     lines = [_line(found, listed, top, value.value, value.count, label) for value in _ordered(top)]
@@ -179,7 +181,7 @@ def numbers(found: Statistics, listed: ListState) -> list[Json]:
 
 def levels_of(found: Backlog) -> list[Severity]:
     """Return the levels that the backlog's columns stand for, the worst first; unknown ones under their own name."""
-    known = severities()
+    known = severities() if any(age.counts for age in found.ages) else []
     names = {name for age in found.ages for name in age.counts}
     unknown = sorted(names - {level.name for level in known})
     return known + [Severity(name, name or _("none"), -1, "", "") for name in unknown]
