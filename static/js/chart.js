@@ -80,6 +80,12 @@ function within(address, from, to) {
   return url;
 }
 
+/** The series that stands at a height of a stacked bar, if any; a brush keeps the bars' own events from them. */
+function hit(all, at, height) {
+  let top = 0;
+  return all.find((series) => { top += series.counts[at]; return height < top; });
+}
+
 function go(host, from, to) {
   const url = within(host.dataset.span, from, to);
   // The same way as any filter: htmx when the page has it (the answer says the address), else plain navigation.
@@ -114,15 +120,10 @@ async function draw(host) {
     const [first, last] = range.map((at) => Math.min(Math.max(Math.round(at), 0), data.starts.length - 1));
     go(host, data.starts[first], data.ends[last]);
   });
-  // A bar's own event comes before that of the place it stands in.
-  let hit = null;
-  chart.on("click", ({ seriesIndex }) => { hit = data.series[seriesIndex]; });
   chart.getZr().on("click", (event) => {
-    const series = hit;
-    hit = null;
-    const [at] = chart.convertFromPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY]) ?? [];
+    const [at, height] = chart.convertFromPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY]) ?? [];
     if (!(at >= 0 && at < data.starts.length)) return;
-    if (host.dataset.open) location.assign(within(series?.url ?? host.dataset.open, data.starts[at], data.ends[at]));
+    if (host.dataset.open) location.assign(within(hit(data.series, at, height)?.url ?? host.dataset.open, data.starts[at], data.ends[at]));
     else go(host, data.starts[at], data.ends[at]);
   });
 }
