@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
 from imweb.accounts.models import User
+from imweb.incidents.access import access_fields
 from imweb.incidents.models import CustomField
 from imweb.incidents.severities import severities
 from imweb.workflows import RESOLUTIONS, all_statuses
@@ -66,7 +67,10 @@ class Setting:
 
 def settings_for(actor: Actor, custom: Sequence[CustomField], posted: QueryDict) -> list[Setting]:
     """Return the fields that the actor may change, with what is filled in."""
-    found = [*_core(actor), *(_custom(item) for item in custom if item.bulk_editable and actor.may(may.FIELDS))]
+    possible = [*_core(actor), *(_custom(item) for item in custom if item.bulk_editable and actor.may(may.FIELDS))]
+    # Access fields are never edited, and what is hidden does not exist.
+    closed = {*access_fields(), *actor.hidden}
+    found = [item for item in possible if item.name not in closed]
     for item in found:
         item.values = [text for value in posted.getlist(item.parameter) if (text := value.strip())]
     return found

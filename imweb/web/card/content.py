@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +16,7 @@ from imweb import workflows
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
 from imweb.incidents import mitre
+from imweb.incidents.access import access_fields
 from imweb.incidents.documents import Document
 from imweb.incidents.fields import CORE_FIELDS, FieldDef, Registry
 from imweb.incidents.insights import SEEN_DAYS, Earlier
@@ -146,8 +147,10 @@ def facts(doc: Document, registry: Registry, labels: Labels) -> list[Fact]:
 
 
 def custom_facts(doc: Document, custom: Sequence[CustomField], tz: ZoneInfo) -> list[Fact]:
-    """Return the administrator's fields of the card, each with its way of editing."""
-    return [_custom_fact(doc.source.get(item.name), item, tz) for item in custom if item.on_card]
+    """Return the administrator's fields of the card, each with its way of editing; access fields have none."""
+    fixed = access_fields()
+    found = [_custom_fact(doc.source.get(item.name), item, tz) for item in custom if item.on_card]
+    return [replace(item, type="") if item.name in fixed else item for item in found]
 
 
 def _custom_fact(value: Any, item: CustomField, tz: ZoneInfo) -> Fact:
@@ -237,7 +240,7 @@ def related(doc: Document, counts: dict[str, int]) -> list[Json]:
 def rights(doc: Document, actor: Actor) -> Json:
     """Return what this actor may do with the card."""
     return {
-        "comment": actor.may(may.COMMENT),
+        "comment": actor.may(may.COMMENT) and "comment" not in actor.hidden,
         "take": actor.may(may.ASSIGN_SELF) or actor.may(may.ASSIGN),
         "assign": actor.may(may.ASSIGN),
         "severity": actor.may(may.SEVERITY),

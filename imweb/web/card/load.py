@@ -40,6 +40,8 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None) -
     attack, unknown = content.attack(doc)
     related = content.related(doc, insights.related(here.actor, doc, now_ms)) if kind == "incident" else []
     url = card_url(kind, doc_id)
+    # Who does not see verdicts ends the work by a plain step.
+    verdicts = "resolution" not in here.actor.hidden
     return {
         "doc": doc,
         "key": doc.key,
@@ -54,8 +56,9 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None) -
         "severity_label": labels["severity"](str(first(source.get("severity")))),
         "levels": [(level.name, level.label) for level in severities()],
         "users": _users() if here.actor.may("incident.assign") else [],
-        "moves": [step for step in moves if not step.terminal],
-        "ends": [step for step in moves if step.terminal],
+        "hidden": here.actor.hidden,
+        "moves": [step for step in moves if not (step.terminal and verdicts)],
+        "ends": [step for step in moves if step.terminal and verdicts],
         "resolutions": RESOLUTIONS,
         "resolution": labels["resolution"](str(source["resolution"])) if source.get("resolution") else "",
         "resolution_note": str(source.get("resolution_note") or ""),
