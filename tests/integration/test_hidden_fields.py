@@ -197,6 +197,9 @@ def test_a_hidden_field_cannot_be_written(api: Api, actor: Actor, lead: User) ->
     api.call("PUT", "incidents/i1", {"entities": {"host": "WS-2"}, "rule": {"id": "r2"}}).ok()
     whole = api_for(lead).call("GET", "incidents/i1").ok()
     assert (whole["entities"], whole["rule"]) == ({"host": "WS-2", "user": [SECRET]}, {"id": "r2", "name": SECRET})
+    clash = api.call("PUT", "incidents/i1", {"_meta": {"rev": 1}, "rule": {"id": "r3"}})
+    assert (clash.status, clash.error["details"][0]["theirs"]) == (409, {"id": "r2"})
+    assert SECRET not in clash.text
     shown = history.entries(actor, "incident", "i1")[0]
     assert {edit["fieldName"] for edit in shown.edited} == {"entities", "rule"}
     assert SECRET not in json.dumps(shown.as_json())

@@ -82,7 +82,7 @@ def _update(step: Step, kind: DocKind, source: Json, context: Context) -> Json |
     given = hiding.kept(step.fields, source, context.actor.hidden)
     wanted = {n: v for n, v in given.items() if n != "comment" and source.get(n) != v}
     _check_access_fields(source, wanted, context.rules)
-    _check_revision(step, source, wanted)
+    _check_revision(step, source, wanted, context.actor)
     if not wanted and comment is None:
         return None
     workflow = context.rules.workflow(wanted.get("workflow_id", source.get("workflow_id")))
@@ -164,7 +164,7 @@ def _changed(
     return new
 
 
-def _check_revision(step: Step, source: Json, wanted: Json) -> None:
+def _check_revision(step: Step, source: Json, wanted: Json, actor: Actor) -> None:
     if step.rev is None or step.rev == source.get("rev"):
         return
     if step.rev > int(source.get("rev", 0)):
@@ -177,7 +177,9 @@ def _check_revision(step: Step, source: Json, wanted: Json) -> None:
     for name, value in wanted.items():
         mark = touched.get(name)
         if mark and int(mark["rev"]) > step.rev:
-            extra = {"yours": value, "theirs": source.get(name), "user": mark["user"], "time": mark["time"]}
+            both = {"yours": value, "theirs": source.get(name)}
+            seen = {side: hiding.shown({name: held}, actor.hidden).get(name) for side, held in both.items()}
+            extra = {**seen, "user": mark["user"], "time": mark["time"]}
             clashes.append(Detail(name, f"{mark['user']} changed it meanwhile", extra))
     if clashes:
         names = ", ".join(clash.field for clash in clashes)
