@@ -3,6 +3,9 @@
 // Its numbers also stand in a table, so nothing here is the only way to them.
 // A brushed span narrows the page (data-span); a click does the same, or opens the list of what was hit (data-open).
 
+import { follow } from "./pointer.js";
+
+const GRID = { left: 46, right: 8, top: 8, bottom: 20 };
 const drawn = new Map();
 
 /** A colour from a custom property, resolved for the theme in force. */
@@ -29,26 +32,14 @@ function stackedOption(data, palette) {
   return {
     animation: false,
     aria: { enabled: false },
-    grid: { left: 46, right: 8, top: 8, bottom: 20 },
-    tooltip: {
-      trigger: "axis",
-      renderMode: "richText",
-      confine: true,
-      axisPointer: { type: "shadow", shadowStyle: { color: palette.sub, opacity: 0.12 } },
-      backgroundColor: palette.panel,
-      borderColor: palette.line,
-      textStyle: { color: palette.text, fontFamily: "Rubik", fontSize: 12 },
-      formatter: (rows) => {
-        const lines = rows.filter((row) => row.value > 0).reverse().map((row) => `${row.seriesName}  ${row.value.toLocaleString("en")}`);
-        return [data.titles[rows[0].dataIndex], ...(lines.length ? lines : ["–"])].join("\n");
-      },
-    },
-    brush: { xAxisIndex: 0, brushMode: "single", transformable: false, throttleType: "debounce", brushStyle: { borderWidth: 1, color: palette.brush, borderColor: palette.accent }, outOfBrush: { colorAlpha: 0.35 } },
+    grid: GRID,
     xAxis: {
       type: "category",
       data: data.labels,
       axisTick: { show: false },
       axisLine: { lineStyle: { color: palette.line } },
+      // A line where a new day begins.
+      splitLine: { show: day.length > 0, showMinLine: false, showMaxLine: false, interval: (at) => day.includes(at), lineStyle: { color: palette.sub, type: "solid", width: 1 } },
       axisLabel: { color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, hideOverlap: true, margin: 6 },
     },
     yAxis: {
@@ -59,18 +50,20 @@ function stackedOption(data, palette) {
       splitLine: { lineStyle: { color: palette.line, type: [2, 3] } },
     },
     series: data.series.map((series, index) => ({
-      name: series.label,
       type: "bar",
       stack: "all",
       barCategoryGap: "14%",
       data: series.counts,
       itemStyle: { color: palette[`series:${index}`], borderColor: palette.panel, borderWidth: 0.5 },
       emphasis: { disabled: true },
-      ...(index === 0 && day.length
-        ? { markLine: { silent: true, symbol: "none", animation: false, label: { show: false }, lineStyle: { color: palette.sub, type: "solid", width: 1 }, data: day.map((at) => ({ xAxis: at })) } }
-        : {}),
     })),
   };
+}
+
+/** What a bar counts, as lines: its time, then its colours from the top down. */
+function lines(data, at) {
+  const seen = data.series.filter((series) => series.counts[at] > 0).reverse();
+  return [data.titles[at], ...(seen.length ? seen.map((series) => `${series.label}  ${series.counts[at].toLocaleString("en")}`) : ["–"])];
 }
 
 function within(address, from, to) {
@@ -80,7 +73,7 @@ function within(address, from, to) {
   return url;
 }
 
-/** The series that stands at a height of a stacked bar, if any; a brush keeps the bars' own events from them. */
+/** The series that stands at a height of a stacked bar, if any. */
 function hit(all, at, height) {
   let top = 0;
   return all.find((series) => { top += series.counts[at]; return height < top; });
@@ -102,35 +95,31 @@ async function draw(host) {
   const data = JSON.parse(text);
   const { init } = await import("../vendor/echarts-6.1.0/echarts.js");
   if (!host.isConnected) return;
-  const names = { text: fromVar("--im-text"), sub: fromVar("--im-sub"), line: fromVar("--im-line"), panel: fromVar("--im-panel"), accent: fromVar("--im-accent"), brush: fromVar("--im-shadow") };
+  const names = { text: fromVar("--im-text"), sub: fromVar("--im-sub"), line: fromVar("--im-line"), panel: fromVar("--im-panel") };
   data.series.forEach((series, index) => {
     names[`series:${index}`] = series.color ? fromVar(series.color) : fromSeverity(series.key);
   });
   const palette = colors(host, names);
   drawn.get(host)?.chart.dispose();
+  drawn.get(host)?.stop.abort();
   const canvas = host.querySelector(":scope > div") ?? host.appendChild(document.createElement("div"));
   const chart = init(canvas, null, { renderer: "canvas" });
   chart.setOption(stackedOption(data, palette));
-  drawn.set(host, { chart });
-  if (!host.dataset.span) return;
-  chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "lineX", brushMode: "single" } });
-  chart.on("brushEnd", ({ areas }) => {
-    const range = areas?.[0]?.coordRange;
-    if (!range) return;
-    const [first, last] = range.map((at) => Math.min(Math.max(Math.round(at), 0), data.starts.length - 1));
-    go(host, data.starts[first], data.ends[last]);
-  });
-  chart.getZr().on("click", (event) => {
-    const [at, height] = chart.convertFromPixel({ gridIndex: 0 }, [event.offsetX, event.offsetY]) ?? [];
-    if (!(at >= 0 && at < data.starts.length)) return;
-    if (host.dataset.open) location.assign(within(hit(data.series, at, height)?.url ?? host.dataset.open, data.starts[at], data.ends[at]));
-    else go(host, data.starts[at], data.ends[at]);
-  });
+  const stop = new AbortController();
+  drawn.set(host, { chart, stop });
+  const brushed = (first, last) => go(host, data.starts[first], data.ends[last]);
+  const clicked = (at, event) => {
+    if (!host.dataset.open) return brushed(at, at);
+    const height = chart.convertFromPixel({ yAxisIndex: 0 }, event.clientY - host.getBoundingClientRect().top);
+    location.assign(within(hit(data.series, at, height)?.url ?? host.dataset.open, data.starts[at], data.ends[at]));
+  };
+  const may = host.dataset.span ? { brushed, clicked } : {};
+  follow(host, GRID, data.starts.length, { describe: (at) => lines(data, at), ...may }, stop.signal);
 }
 
 function drawAll() {
-  for (const [host, { chart }] of drawn) {
-    if (!host.isConnected) { chart.dispose(); drawn.delete(host); }
+  for (const [host, { chart, stop }] of drawn) {
+    if (!host.isConnected) { stop.abort(); chart.dispose(); drawn.delete(host); }
   }
   document.querySelectorAll("[data-chart]").forEach((host) => { if (!drawn.has(host)) draw(host); });
 }
