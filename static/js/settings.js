@@ -79,6 +79,15 @@ document.addEventListener("dragend", () => {
   dragged = null;
 });
 
+// What a trial found stands below a long form: the page goes there, and nothing around it moves.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const { target } = event.detail;
+  const scroller = target.id === "trial" && target.closest(".im-page");
+  if (!scroller) return;
+  const by = target.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 16;
+  scroller.scrollBy({ top: by });
+});
+
 // A field's name follows its label until somebody types one.
 document.addEventListener("input", (event) => {
   const { target } = event;

@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from imweb.web import views_settings as fields
 from imweb.web import views_settings_access as access
+from imweb.web import views_settings_grouping as grouping
 from imweb.web import views_settings_people as people
 from imweb.web import views_settings_severities as levels
 from imweb.web import views_settings_system as system
@@ -38,6 +39,15 @@ urlpatterns: list[URLPattern] = [
     path("settings/workflows/default/<str:name>", flows.workflow_default, name="settings-workflow-default"),
     path("settings/workflows/remove/<str:name>", flows.workflow_remove, name="settings-workflow-remove"),
     path("settings/workflows/status/<str:name>", flows.status_unknown, name="settings-status-unknown"),
+    path("settings/grouping", grouping.rules, name="settings-grouping"),
+    path("settings/grouping/new", grouping.rule_new, name="settings-grouping-new"),
+    path("settings/grouping/check", grouping.rule_check, name="settings-grouping-check"),
+    path("settings/grouping/try", grouping.rule_try, name="settings-grouping-try"),
+    path("settings/grouping/order", grouping.rules_order, name="settings-grouping-order"),
+    path("settings/grouping/undo", grouping.rules_undo, name="settings-grouping-undo"),
+    path("settings/grouping/edit/<str:name>", grouping.rule_edit, name="settings-grouping-rule"),
+    path("settings/grouping/switch/<str:name>", grouping.rule_switch, name="settings-grouping-switch"),
+    path("settings/grouping/remove/<str:name>", grouping.rule_remove, name="settings-grouping-remove"),
     path("settings/users", people.users, name="settings-users"),
     path("settings/users/new", people.user_new, name="settings-user-new"),
     path("settings/users/edit/<str:username>", people.user_edit, name="settings-user"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils.dateparse import parse_datetime
 
 from imweb.web.settings_pages.base import said as said_value
 
@@ -28,3 +30,9 @@ def said(value: Any) -> str:
 def as_lines(value: Any) -> str:
     """Return a list as the lines of a text area."""
     return "\n".join(str(item) for item in value or ())
+
+
+@register.filter
+def moment(value: str) -> datetime | None:
+    """Return a stored time as one that can be formatted."""
+    return parse_datetime(value) if value else None
