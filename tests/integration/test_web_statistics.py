@@ -20,6 +20,7 @@ from django.test import Client
 from imweb.accounts.actor import actor_of
 from imweb.accounts.models import Role, User
 from imweb.configuration import store
+from imweb.errors import QueryRejected, SearchTimeout
 from imweb.incidents import pits
 from imweb.incidents.access import ACCESS_FIELDS
 from imweb.incidents.documents import iso, new_source
@@ -226,17 +227,23 @@ def test_coarser_buckets_need_more_rounds_and_find_the_same(
     assert _count(analyst).durations == usual
 
 
-def test_a_cluster_without_scripts_shows_no_durations_and_says_so(
-    documents: list[Doc], client: Client, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (QueryRejected("cannot execute [inline] scripts"), "This cluster runs no scripts"),
+        (SearchTimeout("too long"), "It took too long"),
+    ],
+)
+def test_where_durations_cannot_be_had_the_page_says_so(
+    documents: list[Doc], client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ) -> None:
-    from imweb.errors import QueryRejected
-
     def refused(*_rest: Any) -> None:
-        raise QueryRejected("cannot execute [inline] scripts")
+        raise error
 
     monkeypatch.setattr(statistics_module, "durations", refused)
     text = _text(client.get("/statistics/?start=now-30d").content.decode())
-    assert "This cluster runs no scripts" in text
+    assert words in text
+    assert "Backlog by age" in text
 
 
 def _text(html: str) -> str:

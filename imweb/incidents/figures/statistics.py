@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imweb.accounts.actor import Actor
-from imweb.errors import QueryRejected
+from imweb.errors import QueryRejected, SearchTimeout
 from imweb.incidents import dsl, mitre
 from imweb.incidents.fields import Registry
 from imweb.incidents.figures.durations import Durations, durations
@@ -68,7 +68,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The figures of the incidents in a window; `durations` is None where the cluster takes no scripts."""
+    """The figures of the incidents in a window; `durations` are None where `why_not` is "scripts" or "time"."""
 
     now_ms: int
     total: int
@@ -78,6 +78,7 @@ class Statistics:
     over: OverTime | None
     backlog: Backlog | None
     durations: Durations | None
+    why_not: str
     registry: Registry
 
 
@@ -93,6 +94,7 @@ def statistics(actor: Actor, filters: Filters, over: str = "severity") -> Statis
         total, start, end = _extent(reader, start, end)
         known = [item for name in (*FEW, *MANY) if (item := found.registry.get(name))]
         counted = _tops(reader, known)
+        took, why_not = _durations(reader, found.registry)
         return Statistics(
             now_ms=found.now_ms,
             total=total,
@@ -101,7 +103,8 @@ def statistics(actor: Actor, filters: Filters, over: str = "severity") -> Statis
             tops=counted,
             over=_over(reader, filters, counted.get(over), start, end),
             backlog=_backlog(found.reader, found.now_ms, found.registry),
-            durations=_durations(reader, found.registry),
+            durations=took,
+            why_not=why_not,
             registry=found.registry,
         )
 
@@ -195,14 +198,17 @@ def _by_level(bucket: Json) -> dict[str, int]:
     return {**counts, **({"": rest} if rest else {})}
 
 
-def _durations(reader: Reader, registry: Registry) -> Durations | None:
+def _durations(reader: Reader, registry: Registry) -> tuple[Durations | None, str]:
     groups: dict[str, Json] = {}
     if registry.get("severity"):
         groups = {level.name: {"term": {"severity": level.name}} for level in severities()}
     try:
-        return durations(reader, groups)
+        return durations(reader, groups), ""
+    except SearchTimeout:
+        # A script over very many documents; everything else on the page is cheap.
+        return None, "time"
     except QueryRejected as error:
         # A cluster may be told to run no scripts (`script.allowed_types`, `script.allowed_contexts`).
         if "cannot execute" not in error.reason:
             raise
-        return None
+        return None, "scripts"
