@@ -8,6 +8,7 @@ Durations are not stored; a script of ours, with no text from outside, takes the
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,8 +33,12 @@ _TOOK = (
     " took = took < 0L ? 0L : took / 1000L;"
 )
 _SECONDS = f"{_TOOK} return took"
-# The number of the bucket, -1 below the first: hard bounds of a histogram with an offset are off by it.
-_PLACE = f"{_TOOK} return took < params.low ? -1L : (took - params.low) / params.width"
+# Which bucket of which span, -1 for none: the scripts are what costs, so one looks into all spans of a group at once.
+_PLACE = (
+    f"{_TOOK} for (int i = 0; i < params.lows.length; ++i)"
+    " { if (took >= params.lows[i] && took < params.highs[i])"
+    " { return i * params.stride + (took - params.lows[i]) / params.widths[i]; } } return -1L"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,17 @@ class _Search:
     high: int
     rank: int
 
-    @property
-    def width(self) -> int:
-        return max(1, math.ceil((self.high - self.low) / BUCKETS))
+    def narrow(self, counts: Mapping[int, int], first: int) -> None:
+        """Go into the bucket with the rank; `counts` by bucket, this span's from `first` on."""
+        width = _width(self.low, self.high)
+        for place in range(math.ceil((self.high - self.low) / width)):
+            inside = counts.get(first + place, 0)
+            if self.rank <= inside:
+                low = self.low + place * width
+                self.low, self.high = low, min(low + width, self.high)
+                return
+            self.rank -= inside
+        raise AssertionError("a point in time does not change while it is counted")
 
 
 def durations(reader: Reader, groups: Mapping[str, Json]) -> Durations:
@@ -112,7 +125,7 @@ def _has(measure: str) -> Json:
     return {"bool": {"filter": exists}}
 
 
-def _script(source: str, measure: str, **more: int) -> Json:
+def _script(source: str, measure: str, **more: Any) -> Json:
     return {"lang": "painless", "source": source, "params": {"begin": BEGIN, "end": MEASURES[measure], **more}}
 
 
@@ -133,31 +146,34 @@ def _first(group: str, measure: str, quantile: float, answer: Json) -> _Search |
 def _narrow(reader: Reader, searches: Sequence[_Search], groups: Mapping[str, Json]) -> None:
     """Narrow each search until its duration is known to the second."""
     while left := [search for search in searches if search.high - search.low > 1]:
-        aggs = {f"s{number}": _within(search, groups[search.group]) for number, search in enumerate(left)}
+        together: dict[tuple[str, str], list[_Search]] = defaultdict(list)
+        for search in left:
+            together[search.group, search.measure].append(search)
+        order = list(together)
+        # Spans of one group are the same or apart: each is one of the same ranges, or a part of one.
+        spans = [sorted({(search.low, search.high) for search in together[key]}) for key in order]
+        aggs = {f"s{n}": _within(groups[key[0]], key[1], spans[n]) for n, key in enumerate(order)}
         answer = reader.aggregate(aggs)
-        for number, search in enumerate(left):
-            width = search.width
-            for bucket in answer[f"s{number}"]["within"]["buckets"]:
-                inside = int(bucket["doc_count"])
-                if search.rank <= inside:
-                    low = search.low + int(bucket["key"]) * width
-                    search.low, search.high = low, min(low + width, search.high)
-                    break
-                search.rank -= inside
-            else:
-                raise AssertionError("a point in time does not change while it is counted")
+        for number, key in enumerate(order):
+            counts = {int(part["key"]): int(part["doc_count"]) for part in answer[f"s{number}"]["at"]["buckets"]}
+            for search in together[key]:
+                search.narrow(counts, spans[number].index((search.low, search.high)) * (BUCKETS + 1))
 
 
-def _within(search: _Search, group: Json) -> Json:
-    last = math.ceil((search.high - search.low) / search.width) - 1
+def _width(low: int, high: int) -> int:
+    return max(1, math.ceil((high - low) / BUCKETS))
+
+
+def _within(group: Json, measure: str, spans: Sequence[tuple[int, int]]) -> Json:
+    lows, highs = [low for low, _high in spans], [high for _low, high in spans]
+    widths = [_width(low, high) for low, high in spans]
     histogram = {
-        "script": _script(_PLACE, search.measure, low=search.low, width=search.width),
+        "script": _script(_PLACE, measure, lows=lows, highs=highs, widths=widths, stride=BUCKETS + 1),
         "interval": 1,
-        "hard_bounds": {"min": 0, "max": last},
+        "hard_bounds": {"min": 0, "max": len(spans) * (BUCKETS + 1)},
         "min_doc_count": 1,
     }
-    both = {"bool": {"filter": [group, _has(search.measure)]}}
-    return {"filter": both, "aggs": {"within": {"histogram": histogram}}}
+    return {"filter": {"bool": {"filter": [group, _has(measure)]}}, "aggs": {"at": {"histogram": histogram}}}
 
 
 def _spread(buckets: Sequence[Json]) -> list[int]:
