@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from imweb.accounts.models import ApiToken, Role, User
 from imweb.accounts.setup import ensure_roles
-from imweb.demo import state
+from imweb.demo import grouping_rules, state
 from imweb.opensearch import gateway, schema
 
 # Read off a terminal and typed by hand.
@@ -85,4 +85,5 @@ def incidents(count: int) -> None:
     record = where | {"end": end, "complete": False}
     state.write(folder, state.STATE, kept | {"incidents": record})
     call_command("generate_incidents", count, seed=1, end=end)
+    grouping_rules.ensure()
     state.write(folder, state.STATE, kept | {"incidents": record | {"complete": True}})
