@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imweb.accounts.actor import Actor, actor_of
-from imweb.accounts.models import Role, User
+from imweb.accounts.models import ApiToken, Role, User
 from imweb.configuration import store
 from imweb.errors import ValidationFailed
 from imweb.incidents import access, editing, history, insights, jobs, services
@@ -118,6 +119,27 @@ def test_a_point_in_time_of_somebody_who_sees_everything_is_no_way_round(documen
     assert it.call("GET", "incidents_full_types", {**OPEN, "pit": pit}).status == 404
     own = it.call("GET", "incidents/pit").ok()["id"]
     assert names(it.call("GET", "incidents_full_types", {**OPEN, "pit": own, "size": 100}).ok()) == IT
+
+
+def test_a_point_in_time_from_before_a_role_was_restricted_shows_no_more(documents: None) -> None:
+    user = person("ida", "")
+    api = api_for(user)
+    pit = api.call("GET", "incidents/pit").ok()["id"]
+    asked = {**OPEN, "pit": pit, "size": 4, "with_total_docs": True}
+    page = api.call("GET", "incidents_full_types", asked).ok()
+    assert page["total_docs"] == 12
+    Role.objects.filter(name="ida-0").update(row_filter="source:IT")
+    assert api.call("GET", "incidents_full_types", asked).ok()["total_docs"] == 6
+    following = api.call("GET", "incidents_full_types", {**asked, "search_after": page["next"]}).ok()
+    assert SECRET not in json.dumps(following["docs"])
+
+
+def test_a_token_shows_what_its_owner_sees_however_it_was_narrowed(documents: None) -> None:
+    user = person("ida", "source:IT")
+    _token, secret = ApiToken.issue(user, "narrow", scopes=["incident.view"])
+    api = Api(Client(), {"Authorization": f"Bearer {secret}"})
+    assert names(api.call("GET", "incidents_full_types", {**OPEN, "size": 100}).ok()) == IT
+    assert api.call("PUT", "incidents/IT-0", {"comment": "x"}).status == 403
 
 
 def test_what_is_forbidden_answers_as_what_does_not_exist(it: Api) -> None:
@@ -244,6 +266,10 @@ def test_an_access_field_is_never_edited(documents: None, lead: User) -> None:
         assert answer.status == 400
         assert [item["field"] for item in answer.error["details"]] == [next(iter(body))]
     api.call("PUT", "incidents/IT-0", {"source": "IT", "comment": "sent back as it came"}).ok()
+    computed = api.call("PUT", "aggregations/results/by-host/g-IT?sync=true", {"source": "OT"})
+    assert (computed.status, computed.error["details"][0]["field"]) == (400, "source")
+    group = api.call("PUT", "aggregations/results/by-host/g-IT?sync=true", {"incident_type": "fraud"})
+    assert (group.status, group.error["details"][0]["field"]) == (400, "incident_type")
     line = '{"update": {"_id": "IT-1"}}\n{"source": "OT"}\n'
     item = api.send("POST", "incidents/bulkUpdate", line.encode()).ok()["items"][0]["update"]
     assert (item["status"], item["error"]["details"][0]["field"]) == (400, "source")
