@@ -81,14 +81,15 @@ def groups() -> Groups:
 
 
 def begin_marking() -> None:
-    """Have a worker mark the groups of before; without Redis beat does it later."""
+    """Have a worker mark the groups of before; without Redis it is done here and now."""
     from imweb.incidents.tasks import mark_groups as task
 
     try:
         # Grouping may hold the settings of a moment ago.
         task.apply_async(countdown=3, retry=False)
     except Exception as error:  # kombu's errors are those of every transport
-        log.warning("groups could not be handed to a worker to be marked: %s", error)
+        log.warning("groups could not be handed to a worker and are marked here: %s", error)
+        mark_groups()
 
 
 def mark_groups() -> int:
