@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import secrets
 from pathlib import Path
@@ -77,3 +78,23 @@ def bounded_int(name: str, default: int, low: int, high: int) -> int:
     if not low <= value <= high:
         raise ImproperlyConfigured(f"{name} must be from {low} to {high}, not {value}")
     return value
+
+
+def networks(name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """Return a list of networks or addresses, separated by commas, refusing what is none."""
+    texts = [text.strip() for text in env.list(name, default=[])]
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts if text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must name networks such as 10.1.2.0/24: {error}") from None
+
+
+def email(name: str) -> dict[str, Any]:
+    """Return Django's settings for the mail server that a variable names, none when it is not set."""
+    value = env.str(name, default="")
+    if not value:
+        return {}
+    if not value.startswith(("smtp://", "smtp+tls://", "smtp+ssl://", "smtps://")):
+        raise ImproperlyConfigured(f"{name} must be an address such as smtp+tls://user:password@mail.example:587")
+    found = env.email_url(name)
+    return {key: value for key, value in found.items() if key.isupper() and key != "EMAIL_FILE_PATH"}

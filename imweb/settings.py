@@ -6,7 +6,7 @@ from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
 
-from imweb.env import BASE_DIR, address, bounded_int, data_dir, database_default, env, secret_key
+from imweb.env import BASE_DIR, address, bounded_int, data_dir, database_default, email, env, networks, secret_key
 
 DEBUG = env.bool("IM_DEBUG", default=False)
 # The demo and the tests run without TLS on loopback; everything else is production and gets the strict settings.
@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "imweb.incidents",
     "imweb.incidents.pits",
     "imweb.grouping",
+    "imweb.notifications",
     "imweb.api",
     "imweb.web",
     "imweb.demo",
@@ -138,8 +139,22 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "jobs.resume": {"task": "jobs.resume", "schedule": 10, "options": {"expires": 10}},
     "history.sweep": {"task": "history.sweep", "schedule": 30, "options": {"expires": 30}},
     "grouping.run": {"task": "grouping.run", "schedule": 5, "options": {"expires": 5}},
+    "notifications.follow": {"task": "notifications.follow", "schedule": 5, "options": {"expires": 5}},
+    "notifications.tidy": {"task": "notifications.tidy", "schedule": 86_400},
     "fields.apply": {"task": "fields.apply", "schedule": 15, "options": {"expires": 15}},
 }
+
+# Notifications
+# How users reach the console, for links in messages.
+IM_PUBLIC_URL = env.str("IM_PUBLIC_URL", default="").rstrip("/")
+IM_NOTIFY_PRIVATE = networks("IM_NOTIFY_PRIVATE")  # where webhooks may go although it is no public address
+IM_NOTIFY_TIMEOUT = bounded_int("IM_NOTIFY_TIMEOUT", 10, 1, 60)  # seconds
+IM_NOTIFY_ATTEMPTS = bounded_int("IM_NOTIFY_ATTEMPTS", 15, 1, 50)
+IM_NOTIFY_CA_CERTS = env.str("IM_NOTIFY_CA_CERTS", default="")
+IM_EMAIL = bool(env.str("IM_EMAIL_URL", default=""))
+DEFAULT_FROM_EMAIL = env.str("IM_EMAIL_FROM", default="incident-manager@localhost")
+for _name, _value in email("IM_EMAIL_URL").items():
+    globals()[_name] = _value
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
