@@ -14,12 +14,15 @@ IM_INSECURE = env.bool("IM_INSECURE", default=DEBUG)
 SECRET_KEY = secret_key(debug=IM_INSECURE)
 SECRET_KEY_FALLBACKS: list[str] = env.list("IM_SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS: list[str] = env.list("IM_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# The proxy that ends TLS: its word on the protocol and on the caller's address is taken.
+IM_BEHIND_PROXY = env.bool("IM_BEHIND_PROXY", default=False)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("IM_CSRF_TRUSTED_ORIGINS", default=[])
 IM_DATA_DIR = data_dir()
 
 INSTALLED_APPS = [
     "imweb.configuration",
     "imweb.accounts",
+    "imweb.audit",
     "imweb.workflows",
     "imweb.incidents",
     "imweb.incidents.pits",
@@ -40,6 +43,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "imweb.logging.RequestIdMiddleware",
+    "imweb.audit.origin.OriginMiddleware",
     # Before the others: what they refuse leaves it as JSON.
     "imweb.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -141,6 +145,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "grouping.run": {"task": "grouping.run", "schedule": 5, "options": {"expires": 5}},
     "notifications.follow": {"task": "notifications.follow", "schedule": 5, "options": {"expires": 5}},
     "notifications.tidy": {"task": "notifications.tidy", "schedule": 86_400},
+    "audit.ship": {"task": "audit.ship", "schedule": 5, "options": {"expires": 5}},
     "fields.apply": {"task": "fields.apply", "schedule": 15, "options": {"expires": 15}},
 }
 
@@ -185,7 +190,7 @@ if not IM_INSECURE:
     SECURE_HSTS_PRELOAD = env.bool("IM_HSTS_PRELOAD", default=True)
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-    if env.bool("IM_BEHIND_PROXY", default=False):
+    if IM_BEHIND_PROXY:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

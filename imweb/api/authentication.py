@@ -16,6 +16,7 @@ from django.utils import timezone
 from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import ApiToken, User
 from imweb.accounts.scope import EVERYTHING, scope_of
+from imweb.audit.trail import record
 from imweb.errors import AuthenticationRequired, PermissionDenied
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Writing "used just now" at every call would make every read a write.
 USED_EVERY = timedelta(minutes=1)
+# A use after an hour of none is one that somebody may want to find in the audit trail.
+AUDITED_EVERY = timedelta(hours=1)
 # Token, user and his roles (a row each) in one query: three cost more than the search that they guard.
 _COLUMNS = (
     "pk",
@@ -102,7 +105,7 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
     if not active:
         raise _required("The user of this token is not active any more.")
     if used_at is None or now - used_at >= USED_EVERY:
-        _note_use(pk)
+        _note_use(pk, username, anew=used_at is None or now - used_at >= AUDITED_EVERY)
     user = User(pk=user_id, username=username, time_zone=zone, is_active=active, is_superuser=superuser)
     user.scope = (
         EVERYTHING
@@ -122,9 +125,11 @@ def _tokens() -> Any:
     return ApiToken.objects.values_list(*_COLUMNS)
 
 
-def _note_use(token: int) -> None:
+def _note_use(token: int, username: str, *, anew: bool) -> None:
     try:
         ApiToken.objects.filter(pk=token).update(last_used_at=timezone.now())
+        if anew:
+            record("token_used", user=username, target=ApiToken.objects.get(pk=token).name)
     except DatabaseError as error:
         # A database that cannot be written to just now is no reason to refuse a search.
         log.warning("token_use_not_noted", token=token, error=str(error))

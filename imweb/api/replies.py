@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from imweb.api.encoding import encode
+from imweb.audit import refusals
 from imweb.errors import ImError
 
 
@@ -21,6 +22,7 @@ def answer(request: HttpRequest, value: Any, status: int = 200) -> HttpResponse:
 
 def failure(request: HttpRequest, error: ImError) -> HttpResponse:
     """Return one of our own errors in OpenSearch's shape."""
+    refusals.note(request, error)
     response = answer(request, error.as_json(), error.status)
     for name, value in error.headers.items():
         response[name] = value

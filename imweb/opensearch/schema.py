@@ -28,6 +28,11 @@ def history_alias() -> str:
     return f"{settings.IM_INDEX_PREFIX}-history"
 
 
+def audit_alias() -> str:
+    """Return the alias of the audit trail."""
+    return f"{settings.IM_INDEX_PREFIX}-audit"
+
+
 def document_aliases() -> list[str]:
     """Return both aliases that hold documents, incidents first."""
     return [incidents_alias(), aggregations_alias()]

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from imweb.audit import refusals
 from imweb.errors import Detail, ImError
 
 log = structlog.get_logger()
@@ -60,6 +61,7 @@ def show(request: HttpRequest, page: ErrorPage, headers: dict[str, str] | None =
 
 def from_im_error(request: HttpRequest, error: ImError) -> HttpResponse:
     """Return the page of one of our own errors."""
+    refusals.note(request, error)
     title, icon, retry = title_of(error.status)
     page = ErrorPage(error.status, title, error.reason, icon, retry, error.details)
     return show(request, page, error.headers)

@@ -81,6 +81,7 @@ GROUPS: list[tuple[_StrPromise, list[Entry]]] = [
             Entry(_("Grouping rules"), "workflow", "settings-grouping", may.SETTINGS),
             Entry(_("Users and roles"), "users", "settings-users", may.USERS),
             Entry(_("API tokens"), "lock", "settings-tokens", may.TOKEN),
+            Entry(_("Audit trail"), "history", "audit", may.AUDIT),
             Entry(_("System"), "gear", "system", may.SYSTEM),
         ],
     ),

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import actor_of
+from imweb.audit.trail import record
 from imweb.errors import ValidationFailed
 from imweb.incidents.access import registry_of
 from imweb.incidents.models import CustomField
@@ -43,6 +44,8 @@ def export(request: PageRequest) -> HttpResponse | StreamingHttpResponse:
     found = rows.pages(actor, query, rows.first_page(actor, query, whole=whole), whole=whole)
     custom = [item.field for item in CustomField.objects.filter(hidden=False) if item.name not in actor.hidden]
     body = rows.ndjson(found) if whole else rows.csv_lines(found, custom, query.filters.tz, actor.hidden)
+    asked = {name: values for name, values in parameters.items() if name not in ("format", "rs")}
+    record("export", user=request.user.username, target=f"incidents.{kind}", details={"asked": asked})
     name = f"incidents-{timezone.localtime():%Y%m%d-%H%M%S}.{kind}"
     response = StreamingHttpResponse(body, content_type=TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -20,7 +20,7 @@ from imweb.opensearch.node import free_port
 from tests import services
 
 Serve = Callable[..., None]
-ALIASES = (schema.incidents_alias, schema.aggregations_alias, schema.history_alias)
+ALIASES = (schema.incidents_alias, schema.aggregations_alias, schema.history_alias, schema.audit_alias)
 pytestmark = [pytest.mark.django_db, pytest.mark.relational]
 
 

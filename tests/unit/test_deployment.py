@@ -118,7 +118,7 @@ def test_the_service_account_reaches_our_indices_and_no_others(settings: Any) ->
     patterns = [
         re.sub(r"\$\{env\.\w+:-(\w+)\}", r"\1", pattern) for pattern in role["index_permissions"][0]["index_patterns"]
     ]
-    for alias in (*schema.document_aliases(), schema.history_alias()):
+    for alias in (*schema.document_aliases(), schema.history_alias(), schema.audit_alias()):
         assert any(fnmatchcase(f"{alias}-000001", pattern) for pattern in patterns)
         assert any(fnmatchcase(alias, pattern) for pattern in patterns)
     for foreign in (".opendistro_security", "logs-000001", "imports", "other-im-incidents"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
+from imweb.audit.trail import record
 from imweb.errors import Detail, ImError, PayloadTooLarge, SearchUnavailable, ValidationFailed
 from imweb.incidents import access
 from imweb.incidents.documents import id_fault, new_id
@@ -89,6 +90,9 @@ def bulk(actor: Actor, lines: bytes) -> BulkResult:
         if item.action == "create" and not target.steps:
             target.kind = "incident"
         target.steps.append(step)
+    named = sorted({name for _action, _id, step in steps if isinstance(step, Step) for name in step.fields})
+    details = {"what": "bulkUpdate", "items": len(read), "documents": len(targets), "fields": named[:100]}
+    record("bulk", user=actor.username, details=details)
     _write(list(targets.values()), context)
     items = [{action: _answer(doc_id, step)} for action, doc_id, step in steps]
     return BulkResult(round((time.perf_counter() - started) * 1000), items)

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
+from imweb.audit.trail import record
 from imweb.errors import Detail, NotFound, VersionConflict
 from imweb.incidents.models import Job, JobChunk
 
@@ -25,6 +26,7 @@ UNDO = timedelta(minutes=10)
 CHUNK = 500
 RELEASED = datetime(1970, 1, 1, tzinfo=UTC)
 UNFINISHED = ("preparing", "running")
+TEXTS = frozenset({"comment", "description", "title", "resolution_note"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,23 @@ def freeze(job: Job, items: Iterable[Item]) -> int:
 
 def start(job: Job) -> None:
     """Let a prepared job run."""
-    Job.objects.filter(pk=job.pk, state="preparing").update(state="running", heartbeat_at=RELEASED, owner="")
+    with transaction.atomic():
+        begun = Job.objects.filter(pk=job.pk, state="preparing")
+        if not begun.update(state="running", heartbeat_at=RELEASED, owner=""):
+            return
+        _note(Job.objects.get(pk=job.pk))
+
+
+def _note(job: Job) -> None:
+    # What was written into an incident is for its history; here stands who changed which fields of how many.
+    changes = {name: value for name, value in (job.params.get("changes") or {}).items() if name not in TEXTS}
+    record(
+        "bulk",
+        user=job.username,
+        target=str(job.params.get("result_id") or ""),
+        new=changes,
+        details={"what": job.kind, "matched": job.total, "task": job.pk},
+    )
 
 
 def abandon(job: Job, reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from imweb.web import views_audit as audit
 from imweb.web import views_settings as fields
 from imweb.web import views_settings_access as access
 from imweb.web import views_settings_grouping as grouping
@@ -62,6 +63,8 @@ urlpatterns: list[URLPattern] = [
     path("settings/users/access/mark", access.access_mark, name="settings-access-mark"),
     path("settings/tokens", people.tokens, name="settings-tokens"),
     path("settings/tokens/revoke/<int:pk>", people.token_revoke, name="settings-token-revoke"),
+    path("settings/audit", audit.audit, name="audit"),
+    path("settings/audit/export", audit.export, name="audit-export"),
     path("system", system.system, name="system"),
     path("system/pits/close/<str:name>", system.close_pit, name="system-close-pit"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -36,3 +37,9 @@ def as_lines(value: Any) -> str:
 def moment(value: str) -> datetime | None:
     """Return a stored time as one that can be formatted."""
     return parse_datetime(value) if value else None
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """Return a stored value as indented JSON, a text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)

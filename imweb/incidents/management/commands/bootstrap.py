@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from imweb.accounts.setup import ensure_roles
+from imweb.audit.trail import ensure_index as ensure_audit_index
 from imweb.errors import ImError
 from imweb.incidents.setup import apply_custom_fields, ensure_indices
 from imweb.opensearch import schema
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         try:
             version = schema.check_server()
             created = ensure_indices()
+            created += [schema.audit_alias()] if ensure_audit_index() else []
             mapped = apply_custom_fields()
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
