@@ -17,6 +17,7 @@ from imweb.errors import ValidationFailed
 from imweb.incidents import access, custom_fields, declaring, services
 from imweb.incidents.models import CustomField
 from imweb.opensearch import gateway, schema
+from tests import services as services_of_tests
 from tests import stored
 
 pytestmark = pytest.mark.django_db
@@ -195,3 +196,16 @@ def test_roles_are_made_and_removed_but_never_one_that_somebody_has(client: Clie
     text = answer.content.decode()
     assert "&#x27;status&#x27; is needed everywhere" in text
     assert "&#x27;nothing&#x27; is no field" in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_marks_the_groups_after_a_field_was_declared(celery_worker: Any) -> None:
+    stored.group("agree", {"a0": {"source": "IT"}, "a1": {"source": "IT"}}, source="IT")
+    celery_worker()
+    declaring.declare("source", by="test")
+
+    def marked() -> bool:
+        found = gateway().get(schema.aggregations_alias(), "agree")
+        return found is not None and found.source.get("partition") == ["source"]
+
+    services_of_tests.until(marked, 30)
