@@ -40,7 +40,9 @@ def rows(page: Page) -> str:
 
 def test_a_cell_leads_to_its_incidents_and_the_filters_come_along(desk: Desk, site: str, lead: User) -> None:
     page = desk(lead)
-    page.goto(f"{site}/attack/?{WINDOW}")
+    page.goto(f"{site}/incidents/?{WINDOW}")
+    page.locator(".im-chips").get_by_role("link", name="ATT&CK matrix").click()
+    page.wait_for_url("**/attack/?start=2025-11-01**")
     expect(page.locator(".im-figures-bar h1 b")).to_have_text("95 incidents")
     # A filter narrows the matrix in place and stands in the address.
     page.get_by_label("Search text").fill("severity:high")

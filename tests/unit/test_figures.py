@@ -15,7 +15,7 @@ from imweb.incidents.fields import Registry
 from imweb.incidents.severities import PANEL, PANEL_DARK, SETS, contrast
 from imweb.web.attack import layer
 from imweb.web.attack.cells import STEPS, bands, level_of
-from imweb.web.figures.state import FigureState, excluding, narrowed, with_any_but, without_any
+from imweb.web.figures.state import FigureState, excluding, narrowed, pages_of, with_any_but, without_any
 from imweb.web.listing.state import ListState
 from imweb.web.statistics.overtime import COLORS
 from imweb.web.statistics.panels import lasting, share
@@ -122,6 +122,12 @@ def test_the_page_s_own_parameters_stay_in_every_link_and_out_of_the_list() -> N
     assert listed.startswith("/")
     assert listed.endswith("?q=a&severity=high&mode=incidents")
     assert FigureState.read({"by": ["suns"]}, "/attack/", KNOWN).url == "/attack/"
+
+
+def test_a_list_leads_to_the_figures_of_its_filters_alone() -> None:
+    state = ListState.of({"q": ["a"], "not.status": ["closed"], "sort": ["severity:desc"], "rs": ["x"]}, "/l")
+    urls = [link["url"] for link in pages_of(state)]
+    assert [url.rpartition("/")[2] for url in urls] == ["?q=a&not.status=closed"] * 2
 
 
 def _narrowed(address: dict[str, list[str]], name: str, values: list[str]) -> str:

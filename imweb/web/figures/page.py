@@ -66,7 +66,7 @@ def respond(request: PageRequest, here: load.Frame, state: FigureState, template
 
 def frame(here: load.Frame, state: FigureState, now_ms: int | None = None) -> Json:
     """Return what stands even when nothing could be read: query bar, chips, time; nothing here counts new rows."""
-    return context.frame_context(here, state, now_ms) | {"autos": [], "list_url": state.listed().url}
+    return context.frame_context(here, state, now_ms) | {"autos": [], "figures": [], "list_url": state.listed().url}
 
 
 def _fault(error: ImError, state: FigureState) -> Json:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from imweb.incidents.fields import Registry
 from imweb.incidents.querylang import quote
@@ -74,6 +75,15 @@ class FigureState(ListState):
     def elsewhere(self, path: str) -> FigureState:
         """Return the same filters and time on another page of figures."""
         return replace(self, path=path, own=())
+
+
+def pages_of(state: ListState) -> list[dict[str, str]]:
+    """Return the pages of figures under a list's filters and time, as links."""
+    same = FigureState(q=state.q, start=state.start, end=state.end, filters=state.filters, size=str(SIZES[0]))
+    return [
+        {"label": _("Statistics"), "icon": "chart", "url": same.elsewhere(reverse("statistics")).url},
+        {"label": _("ATT&CK matrix"), "icon": "grid", "url": same.elsewhere(reverse("attack")).url},
+    ]
 
 
 def narrowed(state: ListState, registry: Registry, name: str, values: Sequence[str]) -> ListState:

@@ -15,6 +15,7 @@ from imweb.errors import Detail, ImError, QueryRejected, ValidationFailed
 from imweb.incidents.insights import Change
 from imweb.incidents.registry import registry
 from imweb.incidents.severities import severities
+from imweb.web.figures.state import pages_of
 from imweb.web.listing import chart, filters, preferences, words
 from imweb.web.listing.load import Around, Frame, Table
 from imweb.web.listing.state import MODES, SIZES, ListState
@@ -70,6 +71,7 @@ def frame_context(here: Frame, state: ListState, now_ms: int | None = None) -> J
         "modes": [
             {"label": words.MODE_LABELS[m], "url": state.fresh(mode=m).url, "on": m == state.mode} for m in MODES
         ],
+        "figures": pages_of(state),
         "may_bulk": here.actor.may(may.BULK),
         "may_share": here.actor.may(may.SHARE_VIEW),
         "may_export": here.actor.may(may.EXPORT),
