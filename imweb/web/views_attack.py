@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
@@ -10,14 +11,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions as may
-from imweb.incidents import mitre
+from imweb.incidents import dsl, mitre
 from imweb.incidents.figures.attack import HOST, attack_figures
 from imweb.incidents.params import Filters
 from imweb.web.attack import cells
 from imweb.web.attack.layer import layer
 from imweb.web.figures import page as figures
 from imweb.web.figures.state import FigureState
-from imweb.web.listing import words
 from imweb.web.listing.load import Frame
 from imweb.web.page import PageRequest, page
 
@@ -38,14 +38,24 @@ def attack_layer(request: PageRequest) -> HttpResponse:
     """Send the matrix as a layer for ATT&CK Navigator."""
     here, state = figures.read(request, reverse("attack"), OWN)
     hosts = state.shows(BY) == "hosts"
-    found = attack_figures(here.actor, figures.filters_of(here, state), with_hosts=hosts)
-    when = words.dates_label(state, found.now_ms, here.tz)
-    text = _("Incidents %(when)s (%(zone)s)") % {"when": when, "zone": here.actor.time_zone}
-    asked = "&".join(f"{name}={value}" for name, value in state.listed().pairs(keep_place=False))
-    answer = JsonResponse(layer(found, text, asked, hosts=hosts), json_dumps_params={"indent": 1})
+    filters = figures.filters_of(here, state)
+    found = attack_figures(here.actor, filters, with_hosts=hosts)
+    start, end = dsl.time_bounds(filters, found.now_ms)
+    ends = [
+        _("the beginning") if start is None else _day(start, here),
+        _("the end") if end is None else _day(end, here),
+    ]
+    name = _("Incidents from %(start)s to %(end)s") % {"start": ends[0], "end": ends[1]}
+    chips = [pair for pair in state.pairs() if pair[0] not in (BY, SHOWN, PARTS, "start", "end")]
+    asked = ", ".join(f"{field}: {value}" for field, value in chips)
+    answer = JsonResponse(layer(found, name, asked, hosts=hosts), json_dumps_params={"indent": 1})
     stamp = f"{timezone.localtime():%Y%m%d-%H%M%S}"
     answer["Content-Disposition"] = f'attachment; filename="attack-layer-{stamp}.json"'
     return answer
+
+
+def _day(at_ms: int, here: Frame) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(here.tz):%Y-%m-%d %H:%M}"
 
 
 def _fill(here: Frame, state: FigureState, filters: Filters) -> tuple[Json, int]:

@@ -167,7 +167,7 @@ def test_the_layer_is_what_navigator_reads(client: Client, documents: dict[str, 
     assert tuple(int(part) for part in layer["versions"]["navigator"].split(".")) >= (4, 9, 0)
     assert layer["domain"] == "enterprise-attack"
     assert isinstance(layer["name"], str)
-    assert layer["name"]
+    assert layer["name"] == "Incidents from 2025-11-01 00:00 to 2025-12-31 23:59"
     assert layer["gradient"]["maxValue"] > layer["gradient"]["minValue"]
     assert all(re.fullmatch(r"#[0-9a-f]{6}", color) for color in layer["gradient"]["colors"])
     assert layer["layout"]["layout"] in ("side", "flat", "mini")

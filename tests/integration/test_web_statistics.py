@@ -378,6 +378,40 @@ def test_fields_hidden_by_a_role_are_in_no_figure(documents: list[Doc]) -> None:
     assert "TA0001" not in matrix
 
 
+def test_hostile_text_stays_text(client: Client, indices: None) -> None:
+    script = '<script>alert(1)</script>"{{7*7}}{% now %}'
+    long = "x" * 5_000
+    stored.incidents(
+        {
+            f"h{number}": {
+                "@timestamp": iso(NOW - HOUR),
+                "title": value,
+                "rule": {"id": "r", "name": value},
+                "source": value,
+                "reviewer": value,
+                "severity": "hi<b>gh",
+                "status": "o'pen",
+                "entities": {"host": value, "user": value},
+                "mitre": [value, "T1059"],
+            }
+            for number, value in enumerate((script, "safe\u202efdp.exe", long))
+        }
+    )
+    for address in (
+        "/attack/?",
+        "/attack/?by=hosts&techniques-shown=all&",
+        *(f"/statistics/?by={name}&" for name in OVER),
+    ):
+        answer = client.get(f"{address}start=now-1d")
+        assert answer.status_code == 200, address
+        html = answer.content.decode()
+        assert "<script>alert" not in html, address
+        assert "\u202e" not in re.sub(r"%E2%80%AE", "", html), address
+        assert "49" not in re.findall(r">([^<]*\{\{[^<]*)<", html), address
+    layer = client.get("/attack/layer?start=now-1d").json()
+    assert any(script in item["name"] for item in layer["metadata"])
+
+
 def test_a_row_filter_holds_in_every_figure(documents: list[Doc]) -> None:
     store.forget()
     store.save(ACCESS_FIELDS, {"name": "source"}, by="test")

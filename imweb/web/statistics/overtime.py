@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from imweb.incidents.figures.statistics import OverTime, Series, Statistics
 from imweb.incidents.params import INTERVALS
+from imweb.web import text
 from imweb.web.figures.state import narrowed, with_any_but, without_any
 from imweb.web.listing import chart
 from imweb.web.listing.load import Frame
@@ -73,7 +74,12 @@ def drawn(here: Frame, found: Statistics, listed: ListState) -> Drawn | None:
         "ends": ends,
         "days": days if len(days) <= 14 else [],
         "series": [
-            {"key": item.value or "", "label": line.label, "counts": list(item.counts), "url": line.url}
+            {
+                "key": item.value or "",
+                "label": text.plain(text.clip(line.label, 120)),
+                "counts": list(item.counts),
+                "url": line.url,
+            }
             | ({} if line.severity is not None else {"color": f"--im-series-{line.color}"})
             for item, line in zip(over.series, legend, strict=True)
         ],
