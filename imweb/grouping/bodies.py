@@ -26,8 +26,6 @@ def first_body(claim: Claim, members: Sequence[Seen], ranks: Mapping[str, int]) 
         "incident_aggregation_id": rule.name,
         "incidents_count": len(members),
         "comparison_fields": compared(rule, claim.key),
-        "function_fields": {},
-        "additional_fields": {},
         **words(rule, claim.key, counts),
     }
     if severity := severity_of(rule, counts.severities, ranks):

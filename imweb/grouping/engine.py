@@ -10,12 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from imweb.configuration.store import values
 from imweb.grouping import ready as rules_ready
 from imweb.grouping import tail
-from imweb.grouping.freshening import freshen
+from imweb.grouping.freshening import forget_waiting, freshen
 from imweb.grouping.models import StaleGroup
 from imweb.grouping.placing import place
 from imweb.grouping.ready import Ready
+from imweb.grouping.rules import RULES
 from imweb.incidents.editing.holding import ENGINE
 from imweb.incidents.editing.joining import RESULT
 from imweb.opensearch import gateway, schema
@@ -52,6 +54,7 @@ def run(*, seconds: float | None = None) -> Progress:
                     other.leave()
                 raise
     done.freshened += _freshen(deadline)
+    forget_waiting(values(RULES))
     return done
 
 

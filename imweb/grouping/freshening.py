@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from imweb.configuration.store import values
 from imweb.grouping.bodies import described
@@ -27,6 +30,8 @@ from imweb.opensearch import Stored, gateway, schema
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
 AT_ONCE = 250
+# How late an incident of a fixed span may still make one that waits a group.
+LATEST = timedelta(days=30)
 _PAGE = 5_000
 # Later generations that a closed group counts the incidents of.
 _MOST_LATER = 100
@@ -61,6 +66,24 @@ def freshen(limit: int = 5_000) -> int:
 def ask_for_rule(name: str) -> None:
     """Have every group of a rule described anew: its words or functions changed."""
     StaleGroup.objects.create(result_id="", rule=name)
+
+
+def on_deleted(*, source: Json, doc_id: str, **_signal: Any) -> None:
+    """Have the groups of a deleted incident counted anew; one that waited for company waits no more."""
+    Waiting.objects.filter(incident=doc_id).delete()
+    rules = texts(source, GROUPING)
+    StaleGroup.objects.bulk_create(
+        StaleGroup(result_id=one, rule=rule) for one in texts(source, RESULT) for rule in rules
+    )
+
+
+def forget_waiting(rules: Sequence[GroupingRule]) -> None:
+    """Drop who has waited in vain for so long that company would not count any more."""
+    for rule in rules:
+        patience = timedelta(minutes=rule.window.minutes)
+        if rule.window.kind == "fixed":
+            patience += LATEST
+        Waiting.objects.filter(rule=rule.name, at__lt=timezone.now() - patience).delete()
 
 
 def _each_group() -> None:
@@ -119,9 +142,9 @@ def _some(rule: GroupingRule, ids: Sequence[str], known: Registry) -> list[str]:
 
 
 def _unused(group: Stored) -> bool:
-    """Return whether a group was made, and then others had taken all of its incidents elsewhere before."""
+    """Return whether a group was made but its incidents had been taken elsewhere by then: it never had a figure."""
     source = group.source
-    return int(source.get("rev", 0)) == 1 and not source.get("has_pending") and not source.get("op")
+    return "function_fields" not in source and not source.get("has_pending") and not source.get("op")
 
 
 def _newest(stored: Sequence[Stored | None]) -> dict[str, int]:

@@ -10,22 +10,32 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import User
 from imweb.configuration import store
 from imweb.errors import ValidationFailed
 from imweb.grouping import engine, service
+from imweb.grouping import ready as rules_ready
 from imweb.grouping.models import StaleGroup, TailCheckpoint, Waiting
+from imweb.grouping.placing import place
 from imweb.grouping.rules import RULES, GroupingRule
 from imweb.grouping.trying import try_it
 from imweb.incidents import editing, history
+from imweb.incidents.access import ACCESS_FIELDS
+from imweb.incidents.documents import Document
 from imweb.incidents.editing import holding, locking
+from imweb.incidents.params import ListQuery, parse_listing
+from imweb.incidents.registry import registry
+from imweb.incidents.services import list_documents
 from imweb.opensearch import gateway, schema
 from tests import services, stored
 from tests.integration.grouping_ground import actual, expected, generated, save_five, write
@@ -58,6 +68,10 @@ def groups() -> list[Json]:
     hits = gateway().search({"size": 1_000, "query": {"match_all": {}}}, index=schema.aggregations_alias())["hits"]
     found = [hit["_source"] | {"id": hit["_id"]} for hit in hits["hits"]]
     return sorted(found, key=lambda one: (one["title"], one["generation"]["number"]))
+
+
+def services_list(actor: Actor, query: ListQuery) -> list[Document]:
+    return list(list_documents(actor, query).docs)
 
 
 def source(doc_id: str, kind: str = "incident") -> Json:
@@ -208,6 +222,67 @@ def test_who_is_deleted_while_waiting_is_no_company(admin: Actor) -> None:
     on("h1", "i3")
     engine.run()
     assert groups()[0]["incidents_count"] == 2
+
+
+def test_a_deleted_incident_is_not_counted_any_more(admin: Actor) -> None:
+    save()
+    on("h1", "i1", "i2", "i3")
+    engine.run()
+    editing.delete(admin, "i1")
+    engine.run()
+    assert groups()[0]["incidents_count"] == 2
+    for one in ("i2", "i3"):
+        editing.delete(admin, one)
+    engine.run()
+    [group] = groups()
+    assert (group["incidents_count"], group["@timestamp"]) == (0, stored.at(0)), "the group and its history stay"
+
+
+def test_what_a_slow_worker_read_before_changes_nothing_when_it_comes_late(admin: Actor) -> None:
+    save(minimum=1)
+    on("h1", "i1", "i2")
+    ready = rules_ready.load()
+    search = ready.search(size=10, fresh=True)
+    body = {"query": search.pop("clause"), **search}
+    hits = gateway().search(body, index=schema.incidents_alias())["hits"]["hits"]
+    late = [claim for hit in hits for claim in ready.claims(hit)]
+    assert len(late) == 2
+    engine.run()
+    [group] = groups()
+    editing.update_aggregation(admin, "same-host", group["id"], {"status": "closed"}, sync=True)
+    place(late)
+    engine.run()
+    assert [(one["id"], one["incidents_count"]) for one in groups()] == [(group["id"], 2)]
+    assert source("i1")["incident_aggregation_result_id"] == [group["id"]]
+
+
+def test_who_waited_too_long_is_no_company() -> None:
+    save(window={"kind": "open", "minutes": 60})
+    on("h1", "i1")
+    engine.run()
+    Waiting.objects.update(at=timezone.now() - timedelta(minutes=61))
+    on("h1", "i2")
+    engine.run()
+    assert groups() == []
+    assert [row.incident for row in Waiting.objects.all()] == ["i2"]
+
+
+def test_groups_never_join_what_access_fields_part(admin: Actor) -> None:
+    save(minimum=1)
+    store.save(ACCESS_FIELDS, {"name": "source"}, by="test")
+    try:
+        on("h1", "i1", "i2", source="berlin")
+        on("h1", "i3", source="paris")
+        on("h1", "i4", source=None)
+        engine.run()
+        found = {str(one.get("source")): (one["incidents_count"], one["partition"]) for one in groups()}
+        assert found == {"berlin": (2, ["source"]), "paris": (1, ["source"]), "None": (1, ["source"])}
+        paris = replace(admin, rows=("source:paris",))
+        query = parse_listing({"start_time": "2025-01-01"}, registry=registry(), zone="UTC")
+        shown = services_list(paris, query)
+        assert sorted(doc.kind for doc in shown) == ["aggregation", "incident"]
+    finally:
+        store.remove(ACCESS_FIELDS, "source", by="test")
 
 
 def test_what_somebody_set_by_hand_stays_and_the_rest_follows_the_incidents(admin: Actor) -> None:

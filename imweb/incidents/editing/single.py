@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.dispatch import Signal
+
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import Detail, NotFound, SearchUnavailable, ValidationFailed, VersionConflict
@@ -22,6 +24,8 @@ from imweb.incidents.services import get_document
 from imweb.opensearch import Stored, gateway, schema
 
 Json = dict[str, Any]
+# An incident was deleted: `source` as it was and `doc_id`. What it belonged to is somebody else's to bring up to date.
+deleted = Signal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ def delete(actor: Actor, doc_id: str) -> Document | None:
             note_write(actor.user_id)
             if stored is not None:
                 history.settle([stored])
+            if last is not None:
+                deleted.send(sender=None, source=last.source, doc_id=doc_id)
             return last
         if stored is None or stored.source.get("deleted") or not access.visible(actor, stored.source):
             raise NotFound("There is no incident with this id.")
@@ -131,6 +137,7 @@ def delete(actor: Actor, doc_id: str) -> Document | None:
             continue
         note_write(actor.user_id)
         history.settle([Stored(stored.index, doc_id, grave, answer["_seq_no"], answer["_primary_term"])])
+        deleted.send(sender=None, source=stored.source, doc_id=doc_id)
         # Once more: the tombstone is gone for points in time opened from now on.
         note_write(actor.user_id)
         return last

@@ -199,6 +199,13 @@ def groups_of(doc: Document) -> list[tuple[str, str]]:
     return [(item, card_url("aggregation", item)) for item in listed(doc.source.get("incident_aggregation_result_id"))]
 
 
+def generation(doc: Document) -> Json | None:
+    """Return the groups before and after one, and how many incidents came since it was closed."""
+    held = doc.source.get("generation") or {}
+    ways = {name: card_url("aggregation", held[name]) for name in ("previous", "next") if held.get(name)}
+    return {**ways, "since": held.get("since_closing")} if ways or held.get("since_closing") else None
+
+
 def before(doc: Document, earlier: Earlier | None) -> Json | None:
     """Return what is known of the same rule on the same host: how often, the verdicts, where they stand."""
     if earlier is None:

@@ -76,6 +76,7 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None) -
         "facts": content.facts(doc, here.registry, labels),
         "shared": content.group_facts(doc),
         "groups": content.groups_of(doc),
+        "generation": content.generation(doc),
         "event": source.get("event"),
         "leaves": events.leaves(source["event"]) if source.get("event") else [],
         "event_json": events.as_json(source["event"]) if source.get("event") else "",
