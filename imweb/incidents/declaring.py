@@ -13,7 +13,7 @@ from imweb.incidents import access
 from imweb.incidents.access import ACCESS_FIELDS, access_fields
 from imweb.incidents.clauses import any_of
 from imweb.incidents.dsl import IS_AGGREGATION, NOT_DELETED
-from imweb.incidents.fields import FieldDef, Registry
+from imweb.incidents.fields import IGNORE_ABOVE, FieldDef, Registry
 from imweb.incidents.pits import note_write
 from imweb.incidents.registry import registry
 from imweb.opensearch import gateway, schema
@@ -51,8 +51,7 @@ def candidates(known: Registry) -> list[FieldDef]:
 def declare(name: str, *, by: str) -> None:
     """Declare an access field; raises `ValidationFailed` for one that cannot be, `SearchUnavailable`."""
     store.save(ACCESS_FIELDS, {"name": name}, by=by)
-    # Explicitly, since what a first value looks like would decide otherwise.
-    gateway().put_mapping(schema.history_alias(), _history_mapping(name))
+    _map_in_history(name)
     begin_marking()
 
 
@@ -165,8 +164,14 @@ def _agreed(ids: Sequence[str], fields: Sequence[FieldDef]) -> dict[str, Json]:
     return found
 
 
-def _history_mapping(name: str) -> Json:
-    properties: Json = {"type": "keyword", "ignore_above": 8_191}
+def _map_in_history(name: str) -> None:
+    """Map what entries carry of a field, unless they carry it already: then its first value has decided."""
+    live: Json = gateway().mapping(schema.history_alias()).get("access", {})
+    wanted: Json = {"type": "keyword", "ignore_above": IGNORE_ABOVE}
+    for part in name.split("."):
+        live = live.get("properties", {}).get(part, {})
+    if live:
+        return
     for part in reversed(name.split(".")):
-        properties = {"properties": {part: properties}}
-    return {"access": properties}
+        wanted = {"properties": {part: wanted}}
+    gateway().put_mapping(schema.history_alias(), {"access": wanted})
