@@ -40,7 +40,7 @@ def audit(request: PageRequest) -> HttpResponse:
             actor_of(request.user), wanted, size=SIZE, before=request.GET.get("before", "")[:100] or None
         )
     except ImError as fault:
-        error, waiting = fault, trail.waiting()
+        error, waiting = fault, trail.waiting() if fault.status >= 500 else 0
     asked = {name: request.GET.get(name, "") for name in ("kind", "user", "q", "start", "end") if request.GET.get(name)}
     context = {
         "found": found,
