@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
@@ -39,6 +40,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "csp",
+    "axes",
 ]
 
 MIDDLEWARE = [
@@ -54,10 +56,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "imweb.accounts.sessions.SessionLimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "imweb.web.middleware.PageErrorMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "imweb.urls"
@@ -168,12 +172,27 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# Failed sign-ins are counted by user name and by address; the audit trail keeps who and when.
+AXES_FAILURE_LIMIT = bounded_int("IM_SIGN_IN_FAILURES", 10, 1, 1000)
+IM_SIGN_IN_LOCK_MINUTES = bounded_int("IM_SIGN_IN_LOCK_MINUTES", 15, 1, 1440)
+AXES_COOLOFF_TIME = timedelta(minutes=IM_SIGN_IN_LOCK_MINUTES)
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_LOCKOUT_CALLABLE = "imweb.web.views_account.locked_out"
+AXES_CLIENT_IP_CALLABLE = "imweb.audit.origin.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "incidents"
 LOGOUT_REDIRECT_URL = "login"
 SESSION_COOKIE_NAME = "im_session"
 CSRF_COOKIE_NAME = "im_csrf"
 CSRF_FAILURE_VIEW = "imweb.web.errors.csrf_failure"
+SESSION_COOKIE_AGE = bounded_int("IM_SESSION_IDLE_MINUTES", 720, 5, 43_200) * 60  # seconds
+IM_SESSION_HOURS = bounded_int("IM_SESSION_HOURS", 168, 1, 8_760)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

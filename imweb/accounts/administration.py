@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from imweb.accounts import permissions
 from imweb.accounts.models import ApiToken, Role, User
+from imweb.accounts.sessions import end_everywhere
 from imweb.configuration.models import Change
 from imweb.errors import Detail, NotFound, PermissionDenied, ValidationFailed
 
@@ -76,6 +77,13 @@ def reset_password(user: User, *, by: str) -> str:
     user.save(update_fields=["password"])
     record("user", user.username, "changed", None, {"password": "reset"}, by)
     return password
+
+
+def end_sessions(user: User, *, by: str) -> None:
+    """Sign a user out everywhere; his tokens go on."""
+    with transaction.atomic():
+        end_everywhere(user)
+        record("user", user.username, "changed", None, {"sessions": "ended"}, by)
 
 
 def new_password() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from axes.signals import user_locked_out
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save
 
@@ -17,6 +18,7 @@ def connect() -> None:
     user_logged_in.connect(_signed_in, dispatch_uid="audit.signed_in")
     user_logged_out.connect(_signed_out, dispatch_uid="audit.signed_out")
     user_login_failed.connect(_failed, dispatch_uid="audit.failed")
+    user_locked_out.connect(_locked_out, dispatch_uid="audit.locked_out")
     post_save.connect(_changed, sender=Change, dispatch_uid="audit.changed")
 
 
@@ -34,6 +36,11 @@ def _failed(sender: Any, credentials: dict[str, Any], **more: Any) -> None:
     known = User.objects.filter(username=name).exists()
     # People type a password into the wrong box; only names that are known are kept.
     record("sign_in_failed", user=name if known else "", outcome="refused", details={"known_user": known})
+
+
+def _locked_out(sender: Any, username: str | None = None, **more: Any) -> None:
+    known = User.objects.filter(username=username).exists()
+    record("locked_out", user=str(username) if known else "", outcome="refused", details={"known_user": known})
 
 
 def _changed(sender: Any, instance: Change, created: bool, **more: Any) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 
+from imweb.accounts import administration
 from imweb.accounts import permissions as may
 from imweb.accounts.models import User
 from imweb.errors import ValidationFailed
@@ -36,6 +41,38 @@ class SignIn(LoginView):
 
 
 sign_in = never_cache(SignIn.as_view())
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:
+    """Answer a sign-in after too many that failed: how long to wait (django-axes calls this)."""
+    context = {"minutes": settings.IM_SIGN_IN_LOCK_MINUTES}
+    answer = render(request, "registration/locked_out.html", context, status=429)
+    answer["Retry-After"] = str(settings.IM_SIGN_IN_LOCK_MINUTES * 60)
+    return answer
+
+
+@sensitive_post_parameters()
+@never_cache
+@page(may.VIEW, "GET", "HEAD", "POST")
+def security(request: PageRequest) -> HttpResponse:
+    """Change one's password, and sign out everywhere."""
+    form = PasswordChangeForm(request.user, request.POST if request.POST.get("do") == "password" else None)
+    if request.method == "POST" and request.POST.get("do") == "everywhere":
+        administration.end_sessions(request.user, by=request.user.username)
+        # This browser stays: it has just proved who it is.
+        update_session_auth_hash(request, request.user)
+        messages.success(request, _("Every other session of yours has ended."))
+        return redirect("security")
+    if form.is_bound and form.is_valid():
+        form.save()
+        update_session_auth_hash(request, request.user)
+        administration.record(
+            "user", request.user.username, "changed", None, {"password": "changed"}, request.user.username
+        )
+        messages.success(request, _("Your password is changed; your other sessions have ended."))
+        return redirect("security")
+    context = {"form": form, "idle": settings.SESSION_COOKIE_AGE // 60, "hours": settings.IM_SESSION_HOURS}
+    return render(request, "web/security.html", context, status=400 if form.errors else 200)
 
 
 def safe_next(request: HttpRequest) -> str:

@@ -72,6 +72,10 @@ def user_edit(request: PageRequest, username: str) -> HttpResponse:
     if request.method == "POST":
         if "password" in request.POST:
             return _password(request, user, administration.reset_password(user, by=request.user.username))
+        if "sessions" in request.POST:
+            administration.end_sessions(user, by=request.user.username)
+            messages.success(request, _("“%(name)s” is signed out everywhere.") % {"name": username})
+            return redirect("settings-user", username)
         form.values = _posted(request) | {"username": user.username}
         try:
             administration.update_user(user, form.values, by=request.user)
