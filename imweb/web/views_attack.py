@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions as may
+from imweb.audit.trail import record
 from imweb.incidents import dsl, mitre
 from imweb.incidents.figures.attack import HOST, attack_figures
 from imweb.incidents.params import Filters
@@ -49,6 +50,8 @@ def attack_layer(request: PageRequest) -> HttpResponse:
     chips = [pair for pair in state.pairs() if pair[0] not in (BY, SHOWN, PARTS, "start", "end")]
     asked = ", ".join(f"{field}: {value}" for field, value in chips)
     answer = JsonResponse(layer(found, name, asked, hosts=hosts), json_dumps_params={"indent": 1})
+    details = {"asked": dict(request.GET.lists())}
+    record("export", user=request.user.username, target="attack.layer", details=details)
     stamp = f"{timezone.localtime():%Y%m%d-%H%M%S}"
     answer["Content-Disposition"] = f'attachment; filename="attack-layer-{stamp}.json"'
     return answer

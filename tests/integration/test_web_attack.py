@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 
+from imweb.accounts.actor import actor_of
 from imweb.accounts.models import Role, User
+from imweb.audit import trail
 from imweb.incidents import mitre
 from imweb.incidents.figures import attack as attack_module
 from imweb.incidents.figures import walking
@@ -185,6 +188,15 @@ def test_the_layer_is_what_navigator_reads(client: Client, documents: dict[str, 
     assert set(scores) == {"T1059", "T1059.001", "T1059.003", "T1053", "T1053.005", "T1190"}
     others = {item["name"].rpartition(" ")[2]: item["value"] for item in layer["metadata"]}
     assert others["T9999"] == str(len(_with(documents, ["T9999"])))
+
+
+def test_a_layer_taken_away_stands_in_the_audit_trail(client: Client, documents: Any, administrator: User) -> None:
+    trail.ensure_index()
+    before = datetime.now(UTC).isoformat()
+    assert client.get(f"/attack/layer?{WINDOW}&q=severity:high").status_code == 200
+    kept = trail.entries(actor_of(administrator), trail.Wanted(kind="export", user="analyst")).entries
+    new = [entry for entry in kept if entry.target == "attack.layer" and entry.at >= before]
+    assert [entry.details["asked"]["q"] for entry in new] == [["severity:high"]]
 
 
 def test_more_hosts_than_can_be_counted_are_refused_not_guessed(
