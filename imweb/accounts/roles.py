@@ -5,17 +5,22 @@ What a row filter and a hidden field may be is known above (`imweb.incidents.rol
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from imweb.accounts import permissions
 from imweb.accounts.administration import record, require_manager
 from imweb.accounts.models import Role
 from imweb.accounts.scope import OVER_EVERYTHING
-from imweb.errors import Detail, NotFound, ValidationFailed
+from imweb.configuration.models import Change
+from imweb.configuration.store import conflict
+from imweb.errors import Detail, NotFound, ValidationFailed, VersionConflict
 
 Json = dict[str, Any]
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
@@ -40,6 +45,11 @@ class RoleDefinition:
             "row_filter": self.row_filter,
             "hidden_fields": sorted(self.hidden_fields),
         }
+
+    @property
+    def mark(self) -> str:
+        """Return what tells two states of a role apart."""
+        return hashlib.sha256(json.dumps(self.stated(), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def get_role(name: str) -> Role:
@@ -79,9 +89,14 @@ def faults_of(definition: RoleDefinition, *, new: bool) -> list[Detail]:
     return faults
 
 
-def save_role(definition: RoleDefinition, *, by: str, new: bool = False) -> Role:
-    """Create or change a role; raises `NotFound`, and `ValidationFailed` with every fault."""
+def save_role(definition: RoleDefinition, *, by: str, new: bool = False, seen: str | None = None) -> Role:
+    """Create or change a role; raises `NotFound`, and `ValidationFailed` with every fault.
+
+    `seen` is the mark of the role that was edited; another now is a `VersionConflict` with who and both values.
+    """
     role = Role(name=definition.name) if new else get_role(definition.name)
+    if not new and seen is not None and seen != definition_of(role).mark:
+        raise _conflict(role, definition)
     if faults := faults_of(definition, new=new):
         raise ValidationFailed.of(faults)
     with transaction.atomic():
@@ -93,6 +108,12 @@ def save_role(definition: RoleDefinition, *, by: str, new: bool = False) -> Role
         if old != definition.stated():
             record("role", role.name, "created" if new else "changed", old, definition.stated(), by)
     return role
+
+
+def _conflict(role: Role, definition: RoleDefinition) -> VersionConflict:
+    last = Change.objects.filter(kind="role", name=role.name).first()
+    theirs, yours = definition_of(role).stated(), definition.stated()
+    return conflict(role.name, theirs, yours, by=last.by if last else "", at=last.at if last else timezone.now())
 
 
 def remove_role(name: str, *, by: str) -> None:

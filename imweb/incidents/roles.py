@@ -51,11 +51,11 @@ def hideable(known: Registry) -> list[FieldDef]:
     return [*core, *known.extra(), EVENT]
 
 
-def save_role(definition: RoleDefinition, *, by: str, new: bool = False) -> Role:
-    """Create or change a role; raises `NotFound`, and `ValidationFailed` with every fault."""
+def save_role(definition: RoleDefinition, *, by: str, new: bool = False, seen: str | None = None) -> Role:
+    """Create or change a role; raises `NotFound`, `ValidationFailed` with every fault, `VersionConflict`."""
     if faults := faults_of(definition, new=new):
         raise ValidationFailed.of(faults)
-    return accounts.save_role(definition, by=by, new=new)
+    return accounts.save_role(definition, by=by, new=new, seen=seen)
 
 
 def faults_of(definition: RoleDefinition, *, new: bool) -> list[Detail]:

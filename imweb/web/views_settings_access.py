@@ -14,7 +14,7 @@ from imweb.accounts import permissions
 from imweb.accounts import permissions as may
 from imweb.accounts import roles as accounts
 from imweb.accounts.models import Role
-from imweb.errors import ImError, SearchTimeout, SearchUnavailable, ValidationFailed
+from imweb.errors import ImError, SearchTimeout, SearchUnavailable, ValidationFailed, VersionConflict
 from imweb.incidents import access, declaring, roles
 from imweb.incidents.registry import registry
 from imweb.web.page import PageRequest, page
@@ -142,9 +142,11 @@ def _save(request: PageRequest, form: Form) -> HttpResponse:
     if "check" in request.POST:
         return _show(request, form)
     try:
-        role = roles.save_role(role_form.definition(form.values), by=request.user.username, new=form.new)
-    except ValidationFailed as error:
-        form.refuse(error)
+        role = roles.save_role(
+            role_form.definition(form.values), by=request.user.username, new=form.new, seen=request.POST.get("seen")
+        )
+    except (ValidationFailed, VersionConflict) as error:
+        form.refuse(error, role_form.LABELS)
         return _show(request, form)
     messages.success(request, _("“%(name)s” is saved.") % {"name": role.label})
     return redirect("settings-users")
@@ -160,6 +162,8 @@ def _show(request: PageRequest, form: Form) -> HttpResponse:
         "labels": permissions.LABELS.items(),
         "choices": role_form.choices(),
         "declared": access.access_fields(),
+        # After a collision saving once more is a decision, made knowing what it replaces.
+        "seen": accounts.definition_of(accounts.get_role(name)).mark if name else "",
         "ready": name in permissions.READY_ROLES,
     }
     return render(request, "web/settings/role.html", context, status=form.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,11 @@ from django.urls import reverse
 
 from imweb.accounts.actor import actor_of
 from imweb.accounts.models import Role, User
+from imweb.accounts.roles import RoleDefinition
 from imweb.configuration import store
 from imweb.configuration.models import Change
 from imweb.errors import ValidationFailed
-from imweb.incidents import access, custom_fields, declaring, services
+from imweb.incidents import access, custom_fields, declaring, roles, services
 from imweb.incidents.models import CustomField
 from imweb.opensearch import gateway, schema
 from tests import services as services_of_tests
@@ -198,6 +200,28 @@ def test_roles_are_made_and_removed_but_never_one_that_somebody_has(client: Clie
     text = answer.content.decode()
     assert "&#x27;status&#x27; is needed everywhere" in text
     assert "&#x27;nothing&#x27; is no field" in text
+
+
+def test_two_administrators_who_edit_one_role_are_told(client: Client) -> None:
+    client.post(reverse("settings-role-new"), role_form(name="q"))
+    edit = reverse("settings-role-edit", args=["q"])
+
+    def seen(html: str) -> str:
+        found = re.search(r'name="seen" value="(\w+)"', html)
+        assert found
+        return found[1]
+
+    before = seen(client.get(edit).content.decode())
+    roles.save_role(RoleDefinition("q", "Theirs", frozenset({"incident.view"})), by="olga")
+    mine = role_form(label="Mine", seen=before)
+    answer = client.post(edit, mine)
+    text = answer.content.decode()
+    assert (answer.status_code, "olga" in text, "Theirs" in text) == (409, True, True)
+    assert Role.objects.get(name="q").label == "Theirs"
+    # A fault on the way does not make him forget what he saw.
+    assert seen(client.post(edit, role_form(label="", seen=before)).content.decode()) == before
+    assert client.post(edit, mine | {"seen": seen(text)}).status_code == 302
+    assert Role.objects.get(name="q").label == "Mine"
 
 
 @pytest.mark.django_db(transaction=True)

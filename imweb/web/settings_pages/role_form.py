@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy
 
 from imweb.accounts import permissions
 from imweb.accounts.models import Role, User
@@ -18,6 +19,12 @@ from imweb.incidents.registry import registry
 from imweb.incidents.roles import Preview
 
 Json = dict[str, Any]
+LABELS = {
+    "label": gettext_lazy("Label"),
+    "permissions": gettext_lazy("May"),
+    "row_filter": gettext_lazy("Sees incidents with"),
+    "hidden_fields": gettext_lazy("Does not see"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ def posted(data: QueryDict, name: str | None) -> Json:
         "permissions": data.getlist("permission"),
         "row_filter": data.get("row_filter", "").strip(),
         "hidden_fields": data.getlist("hidden"),
+        "seen": data.get("seen", ""),
     }
 
 
