@@ -81,7 +81,7 @@ def _told(stretch: Stretch, rules: list[NotificationRule]) -> list[Match]:
 
 def _since(rule: NotificationRule) -> datetime | None:
     """Return when a rule came to be: it does not tell of what was before."""
-    made = Change.objects.filter(kind=RULES.name, name=rule.name, old=None).first()
+    made = Change.objects.filter(kind=RULES.name, name=rule.name, old__isnull=True).first()
     return made.at if made else None
 
 

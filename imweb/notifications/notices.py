@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -27,6 +28,11 @@ class Told:
     about: Json
     count: int
     is_read: bool
+
+    @property
+    def when(self) -> datetime:
+        """Return when it happened."""
+        return datetime.fromisoformat(str(self.data["time"]))
 
     @property
     def kind(self) -> str:

@@ -89,7 +89,7 @@ class _Bounded:
         return io.BufferedReader(_Incoming(self._sock, self._deadline), 4096)
 
     def close(self) -> None:
-        self._sock.close()
+        """Leave it open: http.client lets go of a connection before the answer on it has been read."""
 
 
 class _Incoming(io.RawIOBase):

@@ -8,13 +8,15 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from imweb.accounts.actor import actor_of
 from imweb.accounts.models import User
 from imweb.incidents.severities import severities
+from imweb.notifications import notices
 from imweb.web import nav
 
 
 def console(request: HttpRequest) -> dict[str, Any]:
-    """Return the frame: theme, navigation, time zone, the version of the severities' colours."""
+    """Return the frame: theme, navigation, time zone, unread notifications, the version of the severities' colours."""
     user = getattr(request, "user", None)
     signed_in = isinstance(user, User) and user.is_authenticated
     frame: dict[str, Any] = {"theme": "system", "zone": settings.TIME_ZONE, "severity_css": severity_version()}
@@ -25,6 +27,8 @@ def console(request: HttpRequest) -> dict[str, Any]:
         # A fragment carries no frame.
         fragment = bool(getattr(request, "htmx", False)) and not request.headers.get("HX-Boosted")
         frame["nav_groups"] = [] if fragment else nav.groups_for(user, request.path, query)
+        unread = 0 if fragment else notices.unread(actor_of(user))
+        frame |= {"unread": unread, "unread_shown": str(unread) if unread < notices.COUNTED else f"{unread - 1}+"}
     return {"console": frame}
 
 

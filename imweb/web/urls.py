@@ -15,13 +15,13 @@ from imweb.web import views_list as listing
 from imweb.web import views_query as query
 from imweb.web import views_saved as saved
 from imweb.web import views_statistics as statistics
+from imweb.web.notifications_urls import urlpatterns as notification_urls
 from imweb.web.settings_pages.urls import urlpatterns as settings_urls
 
 urlpatterns: list[URLPattern] = [
     path("", account.home, name="home"),
     path("login", account.sign_in, name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
-    path("security", account.security, name="security"),
     path("preferences", account.preferences, name="preferences"),
     path("preferences/theme", account.set_theme, name="set-theme"),
     path("help", account.help_page, name="help"),
@@ -31,6 +31,7 @@ urlpatterns: list[URLPattern] = [
     path("incidents/list/remember", listing.remember_list, name="list-remember"),
     path("incidents/list/leave", listing.leave, name="list-leave"),
     *settings_urls,
+    *notification_urls,
     path("incidents/suggestions", query.suggestions, name="suggestions"),
     path("views/", saved.views, name="views"),
     path("views/save", saved.save, name="view-save"),

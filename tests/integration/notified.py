@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import http.server
 import json
 import socketserver
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from email.message import EmailMessage
 from typing import Any
 
 from django.utils import timezone
@@ -95,9 +98,9 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Callable[[http.ser
 
 
 @contextmanager
-def mailbox() -> Iterator[tuple[int, list[str]]]:
+def mailbox() -> Iterator[tuple[int, list[EmailMessage]]]:
     """Give the port of a real SMTP server and the messages it took."""
-    got: list[str] = []
+    got: list[EmailMessage] = []
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -109,7 +112,7 @@ def mailbox() -> Iterator[tuple[int, list[str]]]:
                     lines = []
                     while (part := self.rfile.readline()) not in (b".\r\n", b""):
                         lines.append(part)
-                    got.append(b"".join(lines).decode())
+                    got.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
                 self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
                 if verb == b"QUIT":
                     return
