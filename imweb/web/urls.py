@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     path("", account.home, name="home"),
     path("login", account.sign_in, name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
+    path("security", account.security, name="security"),
     path("preferences", account.preferences, name="preferences"),
     path("preferences/theme", account.set_theme, name="set-theme"),
     path("help", account.help_page, name="help"),
