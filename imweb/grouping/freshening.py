@@ -1,7 +1,8 @@
 """Writing figures into groups: read the group, refresh, work the figures out, write if nobody came between.
 
 The group is read before its figures are worked out, so that older figures never replace newer ones. The rows that ask
-for it leave when it is done; a process that dies leaves them to the next.
+for it are written under the group's lock and leave when it is done and nobody has the lock; a process that dies leaves
+them to the next.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from imweb.grouping.keys import result_id
 from imweb.grouping.models import Generation, StaleGroup, Waiting
 from imweb.grouping.ready import chunks
 from imweb.grouping.rules import RULES, GroupingRule
+from imweb.incidents.editing import holding, locking
 from imweb.incidents.editing.joining import GROUPING, RESULT, texts
 from imweb.incidents.fields import Registry
 from imweb.incidents.pits import note_write
@@ -106,6 +108,7 @@ def _each_group() -> None:
 def _some(rule: GroupingRule, ids: Sequence[str], known: Registry) -> list[str]:
     """Write the figures of some groups; return those that need no further look."""
     stored = gateway().mget([(schema.aggregations_alias(), one) for one in ids])
+    locked = _unlocked(stored)
     gateway().refresh(schema.incidents_alias())
     found = figures(rule, ids, known)
     ranks = {level.name: level.rank for level in severities()}
@@ -118,12 +121,14 @@ def _some(rule: GroupingRule, ids: Sequence[str], known: Registry) -> list[str]:
         if group is None or group.source.get("deleted") or rule.name not in texts(group.source, GROUPING):
             done.append(one)
             continue
+        if one in locked:
+            continue
         action = {"_index": group.index, "_id": one, "if_seq_no": group.seq_no, "if_primary_term": group.primary_term}
         if not found[one].count and _unused(group):
             lines.append({"delete": action})
             writes.append(one)
             continue
-        new = described(rule, group.source, found[one], ranks)
+        new = described(rule, locking.without(group.source), found[one], ranks)
         _count_later(new, newest)
         if new == group.source:
             done.append(one)
@@ -144,7 +149,21 @@ def _some(rule: GroupingRule, ids: Sequence[str], known: Registry) -> list[str]:
 def _unused(group: Stored) -> bool:
     """Return whether a group was made but its incidents had been taken elsewhere by then: it never had a figure."""
     source = group.source
-    return "function_fields" not in source and not source.get("has_pending") and not source.get("op")
+    return "function_fields" not in source and not source.get("has_pending")
+
+
+def _unlocked(stored: Sequence[Stored | None]) -> set[str]:
+    """Finish what dead processes began under a lock; return the groups that somebody alive has locked."""
+    locked = set()
+    for group in stored:
+        op = locking.op_of(group.source) if group else None
+        if group is None or op is None:
+            continue
+        if locking.expired(op, holding.now_ms()):
+            holding.finish(group, holding.engine_context())
+        else:
+            locked.add(group.id)
+    return locked
 
 
 def _newest(stored: Sequence[Stored | None]) -> dict[str, int]:

@@ -141,6 +141,7 @@ class _Run:
     def _admit(self, held: Sequence[tuple[Place, Stored]]) -> None:
         if not held:
             return
+        # Under the lock: who works figures out leaves a group alone that is locked, and its rows stand.
         _stale([one for one, _stored in held])
         wanted: dict[str, list[holding.Membership]] = {}
         for one, stored in held:
@@ -225,7 +226,6 @@ class _Run:
                 body.pop("workflow_id", None)
             step = Step("create", body, None, change_id(self.owner, 0, key_of("aggregation", one.id)))
             targets.append(batch.Target("aggregation", one.id, [step]))
-        _stale([one for one, _company in made])
         batch.write(targets, self.context)
         ours = []
         for (one, _company), target in zip(made, targets, strict=True):

@@ -133,10 +133,10 @@ def actual() -> Groups:
     for hit in _all(schema.incidents_alias()):
         source = docs[hit["_id"]] = hit["_source"]
         own = source.get("incident_aggregation_result_id", [])
-        assert len(own) == len(set(own)) == len(source.get("incident_aggregation_id", []))
+        assert len(own) == len(set(own)) == len(source.get("incident_aggregation_id", [])), "one group of a grouping"
         assert sorted(groups[one]["group_number"] for one in own) == sorted(source.get("group_numbers", []))
         assert source["rev"] == 1 + len(own), "each joining is one change"
-        assert not source.get("pending")
+        assert not source.get("pending"), "its history is copied"
         for one in own:
             members[one].add(hit["_id"])
     found: Groups = {}
