@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from imweb.configuration import store
+from imweb.errors import VersionConflict
 from imweb.incidents import access
 from imweb.incidents.access import ACCESS_FIELDS, access_fields
 from imweb.incidents.clauses import any_of
@@ -22,6 +25,7 @@ Json = dict[str, Any]
 log = logging.getLogger(__name__)
 MEMBERS = "incident_aggregation_result_id"
 _PAGE = 100
+_ATTEMPTS = 10
 SAMPLES = 6
 
 
@@ -50,9 +54,23 @@ def candidates(known: Registry) -> list[FieldDef]:
 
 def declare(name: str, *, by: str) -> None:
     """Declare an access field; raises `ValidationFailed` for one that cannot be, `SearchUnavailable`."""
+    if name not in access_fields():
+        prepare([name])
     store.save(ACCESS_FIELDS, {"name": name}, by=by)
-    _map_in_history(name)
     begin_marking()
+
+
+def prepare(names: Sequence[str]) -> None:
+    """Make ready for fields that are about to be declared, whoever declares them; `begin_marking` comes afterwards.
+
+    A field that was declared before has left marks on groups, and since it was withdrawn its values could be edited
+    and incidents of others join: those marks are taken away first.
+    """
+    known = registry()
+    for name in names:
+        if name in known.fields and not access.unfit(known.fields[name]):
+            _forget_marks(name)
+            _map_in_history(name)
 
 
 def withdraw(name: str, *, by: str) -> None:
@@ -102,25 +120,47 @@ def mark_groups() -> int:
     known = registry()
     gateway().refresh(schema.document_aliases())
     marked = 0
-    for ids in _pages(declared):
+    for ids in _pages(_unmarked(declared)):
         agreed = _agreed(ids, [known.fields[name] for name in declared if name in known.fields])
-        lines: list[Json] = []
-        for stored in gateway().mget([(schema.aggregations_alias(), one) for one in ids]):
-            if stored is None or stored.source.get("deleted"):
-                continue
-            own = agreed.get(stored.id, {})
-            if set(own) == set(stored.source.get("partition") or ()):
-                continue
-            new = copy.deepcopy(stored.source) | {"partition": sorted(own)}
+
+        def become(source: Json, agreed: dict[str, Json] = agreed) -> Json | None:
+            own = agreed.get(source["key"].partition("/")[2], {})
+            if set(own) == set(source.get("partition") or ()):
+                return None
+            new = copy.deepcopy(source) | {"partition": sorted(own)}
             for path, value in own.items():
                 access.place(new, path, value)
-            action: Json = {"_index": stored.index, "_id": stored.id}
-            action |= {"if_seq_no": stored.seq_no, "if_primary_term": stored.primary_term}
-            lines += [{"index": action}, new]
-        marked += sum(1 for item in gateway().bulk(lines) if item["index"]["status"] == 200) if lines else 0
+            return new
+
+        marked += _write(ids, become)
     if marked:
         note_write(None)
     return marked
+
+
+def _forget_marks(name: str) -> None:
+    marked: Json = {"bool": {"filter": [IS_AGGREGATION, {"term": {"partition": name}}]}}
+    for _attempt in range(_ATTEMPTS):
+        gateway().refresh(schema.aggregations_alias())
+        found = False
+        for ids in _pages(marked):
+            found = True
+            _write(ids, lambda source: {**source, "partition": [one for one in source["partition"] if one != name]})
+        if not found:
+            return
+    raise VersionConflict(_("Groups are being changed just now; try again in a moment."))
+
+
+def _write(ids: Sequence[str], become: Callable[[Json], Json | None]) -> int:
+    """Write what groups become, None to leave one alone; return how many were written, those not changed meanwhile."""
+    lines: list[Json] = []
+    for stored in gateway().mget([(schema.aggregations_alias(), one) for one in ids]):
+        if stored is None or stored.source.get("deleted") or (new := become(stored.source)) is None:
+            continue
+        action: Json = {"_index": stored.index, "_id": stored.id}
+        action |= {"if_seq_no": stored.seq_no, "if_primary_term": stored.primary_term}
+        lines += [{"index": action}, new]
+    return sum(1 for item in gateway().bulk(lines) if item["index"]["status"] == 200) if lines else 0
 
 
 def _unmarked(declared: Sequence[str]) -> Json:
@@ -129,10 +169,10 @@ def _unmarked(declared: Sequence[str]) -> Json:
     return {"bool": {"filter": [IS_AGGREGATION, *wanted], "must_not": [NOT_DELETED]}}
 
 
-def _pages(declared: Sequence[str]) -> Iterator[list[str]]:
+def _pages(query: Json) -> Iterator[list[str]]:
     after: list[Any] | None = None
     while True:
-        body: Json = {"size": _PAGE, "query": _unmarked(declared), "sort": [{"key": "asc"}], "_source": False}
+        body: Json = {"size": _PAGE, "query": query, "sort": [{"key": "asc"}], "_source": False}
         if after is not None:
             body["search_after"] = after
         hits = gateway().search(body, index=schema.aggregations_alias())["hits"]["hits"]

@@ -146,7 +146,7 @@ def _save(request: PageRequest, form: Form) -> HttpResponse:
             role_form.definition(form.values), by=request.user.username, new=form.new, seen=request.POST.get("seen")
         )
     except (ValidationFailed, VersionConflict) as error:
-        form.refuse(error, role_form.LABELS)
+        form.refuse(error, {name: str(label) for name, label in role_form.LABELS.items()})
         return _show(request, form)
     messages.success(request, _("“%(name)s” is saved.") % {"name": role.label})
     return redirect("settings-users")

@@ -10,13 +10,14 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from imweb.accounts.actor import actor_of
+from imweb.accounts import permissions
+from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import Role, User
 from imweb.accounts.roles import RoleDefinition
 from imweb.configuration import store
 from imweb.configuration.models import Change
 from imweb.errors import ValidationFailed
-from imweb.incidents import access, custom_fields, declaring, roles, services
+from imweb.incidents import access, custom_fields, declaring, editing, roles, services
 from imweb.incidents.models import CustomField
 from imweb.opensearch import gateway, schema
 from tests import services as services_of_tests
@@ -178,6 +179,25 @@ def test_groups_of_before_are_marked_with_what_their_incidents_agree_in() -> Non
         with pytest.raises(Exception, match="no aggregation result"):
             services.get_document(actor, "aggregation", one)
     assert declaring.groups() == declaring.Groups(4, 2)
+
+
+def test_marks_of_an_earlier_declaration_count_for_nothing() -> None:
+    """While the field was withdrawn incidents were edited, so the group may have come to differ in it."""
+    stored.group("g", {"a0": {"source": "IT"}, "a1": {"source": "IT"}}, source="IT")
+    declaring.declare("source", by="test")
+    declaring.mark_groups()
+    declaring.withdraw("source", by="test")
+    editing.update(Actor(1, "x", permissions.ALL), "incident", "a1", {"source": "OT"})
+    gateway().refresh(schema.document_aliases())
+    declaring.declare("source", by="test")
+
+    def partition() -> Any:
+        found = gateway().get(schema.aggregations_alias(), "g")
+        return found and found.source["partition"]
+
+    assert partition() == []
+    assert declaring.mark_groups() == 0
+    assert partition() == []
 
 
 def test_roles_are_made_and_removed_but_never_one_that_somebody_has(client: Client, analyst: User) -> None:
