@@ -42,7 +42,11 @@ from tests.integration.grouping_ground import actual, expected, generated, save_
 
 Json = dict[str, Any]
 DATA = Path(__file__).parents[3] / "shared/data/detections.ndjson"
-pytestmark = [pytest.mark.usefixtures("indices"), pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.usefixtures("indices"),
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.relational,
+]
 
 
 @pytest.fixture(autouse=True)
