@@ -27,6 +27,7 @@ MEMBERS = "incident_aggregation_result_id"
 _PAGE = 100
 _ATTEMPTS = 10
 SAMPLES = 6
+_EVERY: Json = {"bool": {"filter": [IS_AGGREGATION], "must_not": [NOT_DELETED]}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,8 @@ def touched(field: FieldDef) -> Touched:
 
 def groups() -> Groups:
     """Return how many groups there are, and how many are kept from restricted roles."""
-    every = {"bool": {"filter": [IS_AGGREGATION], "must_not": [NOT_DELETED]}}
     alias = schema.aggregations_alias()
-    return Groups(gateway().count(every, index=alias), gateway().count(_unmarked(access_fields()), index=alias))
+    return Groups(gateway().count(_EVERY, index=alias), gateway().count(_unmarked(access_fields()), index=alias))
 
 
 def begin_marking() -> None:
@@ -120,7 +120,8 @@ def mark_groups() -> int:
     known = registry()
     gateway().refresh(schema.document_aliases())
     marked = 0
-    for ids in _pages(_unmarked(declared)):
+    # All of them: a mark may be from before the field was withdrawn and declared again by another way.
+    for ids in _pages(_EVERY):
         agreed = _agreed(ids, [known.fields[name] for name in declared if name in known.fields])
 
         def become(source: Json, agreed: dict[str, Json] = agreed) -> Json | None:
