@@ -19,6 +19,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PLAIN = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]+")
 # RFC 6052: an IPv4 address stands in the last 32 bits.
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+# Special by IANA's registries and taken for global by older releases of Python (CVE-2024-4032).
+_SPECIAL = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "100::/64", "2001::/23", "3fff::/20", "5f00::/16")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ def permitted(address: Address, allowed: Iterable[Network]) -> bool:
         address.is_global
         and not address.is_multicast
         and not address.is_reserved
+        and not any(address.version == network.version and address in network for network in _SPECIAL)
         and not (isinstance(address, ipaddress.IPv6Address) and address.is_site_local)
     )
 

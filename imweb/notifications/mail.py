@@ -60,9 +60,11 @@ def visible(actor: Actor, lines: Sequence[Json]) -> list[tuple[Json, Json]]:
     """Return the events whose object an actor may see now, each with what may be said of its object."""
     sources = read({data["key"] for data in lines})
     return [
-        (said(data, actor.hidden), shown(source, actor.hidden))
+        (told, shown(source, actor.hidden))
         for data in lines
-        if (source := sources.get(data["key"])) is not None and access.visible(actor, source)
+        if (source := sources.get(data["key"])) is not None
+        and access.visible(actor, source)
+        and (told := said(data, actor.hidden)) is not None
     ]
 
 

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _CHUNK = 1_000
 # What messages say of an object, and what decides who may see it.
 SHOWN = ("title", "severity", "status", "reviewer", "@timestamp", "source", "rule", "incidents_count")
+_ABOUT = {"status": "status", "assignment": "reviewer", "mention": "comment"}
 _READ = ("key", "deleted", "partition", *SHOWN)
 
 
@@ -114,14 +115,15 @@ def shown(source: Json, hidden: Collection[str]) -> Json:
     return {name: value for name, value in hiding.shown(source, hidden).items() if name in SHOWN}
 
 
-def said(data: Json, hidden: Collection[str]) -> Json:
-    """Return an event without what is hidden from its reader."""
-    found = dict(data)
-    if hidden:
-        found["edited"] = list(hiding.edits(data.get("edited") or (), hidden))
-        if "comment" in hidden:
-            found.pop("comment", None)
-    return found
+def said(data: Json, hidden: Collection[str]) -> Json | None:
+    """Return an event without what is hidden from its reader, None when that is all there is to it."""
+    if not hidden:
+        return data
+    found = {**data, "events": [kind for kind in data["events"] if _ABOUT.get(kind) not in hidden]}
+    found["edited"] = list(hiding.edits(data.get("edited") or (), hidden))
+    if "comment" in hidden:
+        found.pop("comment", None)
+    return found if found["events"] else None
 
 
 def _told(
@@ -133,7 +135,8 @@ def _told(
         return
     carried = access.carried(source, declared)
     for name in people.of_rule(rule, event, source):
-        if access.visible(people.actor(name), source):
+        actor = people.actor(name)
+        if access.visible(actor, source) and said(data, actor.hidden) is not None:
             yield Match(rule, event, people.users[name], data, carried)
 
 

@@ -73,9 +73,8 @@ def listed(actor: Actor, *, before: int | None = None, only_unread: bool = False
         source = sources.get(row.data["key"])
         if "test" in row.data:
             found.append(Told(row.pk, row.data, {"title": row.data["test"]}, 1, row.read_at is not None))
-        elif source is not None and access.visible(actor, source):
-            about = shown(source, actor.hidden)
-            found.append(Told(row.pk, said(row.data, actor.hidden), about, row.count, row.read_at is not None))
+        elif source is not None and access.visible(actor, source) and (data := said(row.data, actor.hidden)):
+            found.append(Told(row.pk, data, shown(source, actor.hidden), row.count, row.read_at is not None))
     return found, more
 
 
