@@ -41,6 +41,9 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
 ]
 
 MIDDLEWARE = [
@@ -185,6 +188,8 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+OTP_TOTP_ISSUER = "Incident Manager"
+IM_SECOND_FACTOR_REQUIRED = env.bool("IM_SECOND_FACTOR_REQUIRED", default=False)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "incidents"
 LOGOUT_REDIRECT_URL = "login"

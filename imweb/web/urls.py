@@ -14,6 +14,7 @@ from imweb.web import views_group as groups
 from imweb.web import views_list as listing
 from imweb.web import views_query as query
 from imweb.web import views_saved as saved
+from imweb.web import views_second
 from imweb.web import views_statistics as statistics
 from imweb.web.notifications_urls import urlpatterns as notification_urls
 from imweb.web.settings_pages.urls import urlpatterns as settings_urls
@@ -22,6 +23,9 @@ urlpatterns: list[URLPattern] = [
     path("", account.home, name="home"),
     path("login", account.sign_in, name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
+    path("login/second", views_second.second, name="second"),
+    path("security/second", views_second.setup, name="second-setup"),
+    path("security/second/remove", views_second.remove, name="second-remove"),
     path("security", account.security, name="security"),
     path("preferences", account.preferences, name="preferences"),
     path("preferences/theme", account.set_theme, name="set-theme"),

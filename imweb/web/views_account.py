@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -17,12 +17,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from imweb.accounts import administration
+from imweb.accounts import administration, second_factor
 from imweb.accounts import permissions as may
 from imweb.accounts.models import User
 from imweb.errors import ValidationFailed
 from imweb.incidents.severities import severities
-from imweb.web import saved
+from imweb.web import saved, views_second
 from imweb.web.page import PageRequest, page, zone_of
 
 THEMES = [name for name, _label in User.THEMES]
@@ -34,6 +34,13 @@ class SignIn(LoginView):
 
     template_name = "registration/login.html"
     redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Sign in, or ask for the second factor of whoever has one."""
+        user = form.get_user()
+        if isinstance(user, User) and second_factor.is_set(user):
+            return views_second.ask(self.request, user, self.get_success_url())
+        return super().form_valid(form)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add whether the visitor was sent here in the middle of something."""
@@ -71,7 +78,14 @@ def security(request: PageRequest) -> HttpResponse:
         )
         messages.success(request, _("Your password is changed; your other sessions have ended."))
         return redirect("security")
-    context = {"form": form, "idle": settings.SESSION_COOKIE_AGE // 60, "hours": settings.IM_SESSION_HOURS}
+    context = {
+        "form": form,
+        "idle": settings.SESSION_COOKIE_AGE,
+        "life": settings.IM_SESSION_HOURS * 3600,
+        "second": second_factor.is_set(request.user),
+        "codes_left": second_factor.remaining(request.user),
+        "required": settings.IM_SECOND_FACTOR_REQUIRED,
+    }
     return render(request, "web/security.html", context, status=400 if form.errors else 200)
 
 

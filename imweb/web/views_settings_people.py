@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from imweb.accounts import administration, permissions
+from imweb.accounts import administration, permissions, second_factor
 from imweb.accounts import permissions as may
 from imweb.accounts.models import ApiToken, Role, User
 from imweb.errors import ValidationFailed
@@ -72,6 +72,13 @@ def user_edit(request: PageRequest, username: str) -> HttpResponse:
     if request.method == "POST":
         if "password" in request.POST:
             return _password(request, user, administration.reset_password(user, by=request.user.username))
+        if "second" in request.POST:
+            second_factor.remove(user)
+            administration.record(
+                "user", username, "changed", None, {"second_factor": "removed"}, request.user.username
+            )
+            messages.success(request, _("“%(name)s” signs in without a second factor now.") % {"name": username})
+            return redirect("settings-user", username)
         if "sessions" in request.POST:
             administration.end_sessions(user, by=request.user.username)
             messages.success(request, _("“%(name)s” is signed out everywhere.") % {"name": username})
@@ -151,4 +158,5 @@ def _password(request: PageRequest, user: User, password: str) -> HttpResponse:
 
 def _show(request: PageRequest, form: Form, user: User | None) -> HttpResponse:
     context = {"form": form, "v": form.values, "account": user, "roles": Role.objects.all()}
+    context["has_second"] = user is not None and second_factor.is_set(user)
     return render(request, "web/settings/user.html", context, status=form.status)

@@ -1,0 +1,85 @@
+"""A second factor at sign-in: codes of an authenticator app (RFC 6238, by django-otp), and recovery codes used once."""
+
+from __future__ import annotations
+
+import base64
+
+from django.db import transaction
+from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from imweb.accounts.models import User
+
+PROVED = "im_second"
+"""Set in a session whose user has proved the second factor."""
+RECOVERY_CODES = 10
+
+
+def is_set(user: User) -> bool:
+    """Return whether a user signs in with a second factor."""
+    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
+
+
+def begin(user: User) -> TOTPDevice:
+    """Return the device that is being set up; it counts for nothing until `confirm`."""
+    device: TOTPDevice
+    device, _made = TOTPDevice.objects.get_or_create(user=user, confirmed=False, defaults={"name": "app"})
+    return device
+
+
+def secret_of(device: TOTPDevice) -> str:
+    """Return the key as people type it into an app: base32 in groups of four."""
+    text = base64.b32encode(device.bin_key).decode().rstrip("=")
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def confirm(user: User, code: str) -> list[str] | None:
+    """Make the device count once the app has shown a right code; return recovery codes, None for a wrong one."""
+    with transaction.atomic():
+        device = TOTPDevice.objects.select_for_update().filter(user=user, confirmed=False).first()
+        if device is None or not device.verify_token(_plain(code)):
+            return None
+        TOTPDevice.objects.filter(user=user, confirmed=True).delete()
+        device.confirmed = True
+        device.save()
+        return _recovery_codes(user)
+
+
+def proves(user: User, code: str) -> bool:
+    """Return whether a code is right: of the app, each once, or a recovery code, which is used up by it.
+
+    After a wrong one django-otp refuses further codes for a time that doubles.
+    """
+    with transaction.atomic():
+        device = TOTPDevice.objects.select_for_update().filter(user=user, confirmed=True).first()
+        text = _plain(code)
+        if device is None:
+            return False
+        if text.isdigit() and len(text) == device.digits:
+            return bool(device.verify_token(text))
+        spare = StaticDevice.objects.select_for_update().filter(user=user, confirmed=True).first()
+        return spare is not None and bool(spare.verify_token(text))
+
+
+def remaining(user: User) -> int:
+    """Return how many recovery codes are left."""
+    return int(StaticToken.objects.filter(device__user=user).count())
+
+
+def remove(user: User) -> None:
+    """Take the second factor away, with its recovery codes."""
+    with transaction.atomic():
+        TOTPDevice.objects.filter(user=user).delete()
+        StaticDevice.objects.filter(user=user).delete()
+
+
+def _recovery_codes(user: User) -> list[str]:
+    StaticDevice.objects.filter(user=user).delete()
+    spare = StaticDevice.objects.create(user=user, name="recovery", confirmed=True)
+    codes = [StaticToken.random_token() for _ in range(RECOVERY_CODES)]
+    StaticToken.objects.bulk_create(StaticToken(device=spare, token=code) for code in codes)
+    return codes
+
+
+def _plain(code: str) -> str:
+    return code.replace(" ", "").replace("-", "").lower()[:16]
