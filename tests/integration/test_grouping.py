@@ -16,18 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
 from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import User
 from imweb.configuration import store
+from imweb.demo.processes import Process
 from imweb.errors import ValidationFailed
 from imweb.grouping import engine, service
 from imweb.grouping import ready as rules_ready
 from imweb.grouping.models import StaleGroup, TailCheckpoint, Waiting
 from imweb.grouping.placing import place
 from imweb.grouping.rules import RULES, GroupingRule
+from imweb.grouping.tasks import run_grouping
 from imweb.grouping.trying import try_it
 from imweb.incidents import editing, history
 from imweb.incidents.access import ACCESS_FIELDS
@@ -191,6 +194,17 @@ def test_four_writers_and_two_workers_one_of_them_killed(process_env: dict[str, 
         for process in workers:
             process.kill()
             process.communicate()
+
+
+def test_saving_a_rule_has_a_celery_worker_group_at_once(celery_worker: Callable[..., Process]) -> None:
+    on("h1", "i1", "i2")
+    celery_worker()
+    save()
+    # Beat would come, too: here nobody runs it.
+    services.until(lambda: bool(groups()), 20)
+    services.until(lambda: not left(), 20)
+    assert groups()[0]["incidents_count"] == 2
+    assert settings.CELERY_BEAT_SCHEDULE["grouping.run"]["task"] == run_grouping.name
 
 
 def left() -> bool:
