@@ -128,10 +128,12 @@ def _measure(size: int) -> Json:
 
 
 def _drop() -> None:
-    from imweb.opensearch import gateway, schema
+    from django.conf import settings
 
-    for alias in (*schema.document_aliases(), schema.history_alias()):
-        gateway().delete_indices(gateway().alias_indices(alias))
+    from imweb.opensearch import gateway
+
+    found = gateway().raw("GET", f"/_cat/indices/{settings.IM_INDEX_PREFIX}-*", params={"format": "json"})
+    gateway().delete_indices([index["index"] for index in found])
 
 
 def main() -> None:
