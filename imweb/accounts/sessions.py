@@ -19,7 +19,7 @@ from imweb.accounts.second_factor import PROVED
 
 BEGUN, SEEN = "im_begun", "im_seen"
 # Sent by an open page on its own: somebody who is away must not stay signed in by them.
-BACKGROUND = frozenset({"list-news"})
+BACKGROUND = frozenset({"list-news", "bell"})
 # Where somebody gets who has to set up a second factor first.
 WITHOUT_SECOND = frozenset({"security", "second-setup", "logout", "login", "second", "set-theme", "severities-css"})
 # Each extension is a write.
@@ -62,9 +62,13 @@ class SessionLimitsMiddleware:
 
     def _unproved(self, request: HttpRequest) -> HttpResponse | None:
         user = request.user
-        if request.path.startswith("/_im") or (isinstance(user, User) and second_factor.is_set(user)):
-            # To the API nobody has signed in; who has a device proves it at the next sign-in.
+        if request.path.startswith("/_im"):
+            # To the API nobody has signed in; the session stays for the page that sets the factor up.
             request.user = AnonymousUser()
+            return None
+        if isinstance(user, User) and second_factor.is_set(user):
+            # Who has a device proves it at the next sign-in.
+            logout(request)
             return None
         address = resolve_url("security")
         if request.headers.get("HX-Request") == "true":

@@ -213,7 +213,9 @@ class TestRequired:
     def test_a_session_of_before_proves_it_anew(self, analyst: User, codes: list[str]) -> None:
         client = Client()
         client.force_login(analyst)
-        assert client.get(reverse("help"))["Location"].startswith(reverse("login"))
+        sent_to = client.get(reverse("help"))["Location"]
+        assert sent_to.startswith(reverse("login"))
+        assert client.get(sent_to).status_code == 200
 
     def test_a_token_needs_none(self, indices: None, analyst: User) -> None:
         api_for(analyst).call("GET", "incidents_full_types", {}).ok()
