@@ -55,6 +55,8 @@ def entries(actor: Actor, kind: DocKind, doc_id: str, *, size: int = 1_000, befo
     gateway().refresh(schema.history_alias())
     key, size = key_of(kind, doc_id), min(size, MAX_ENTRIES)
     pending = (stored.source.get("pending") or ()) if stored else ()
+    if actor.rows is not None and stored is None and not _last_visible(actor, key):
+        raise _unknown()
     ended = _ended(key) if actor.rows is not None and stored is not None else None
     place = _place(before) if before else None
     found: list[Entry] = []
@@ -92,6 +94,12 @@ def _raw(key: str, pending: Iterable[Json], size: int, place: tuple[str, int, st
         if place is None or _order(_entry(raw)) < place:
             found.setdefault(raw["change"], raw)
     return sorted(found.values(), key=lambda raw: _order(_entry(raw)), reverse=True)[:size]
+
+
+def _last_visible(actor: Actor, key: str) -> bool:
+    """Return whether the actor could see what stood under a key when it was deleted: its last entry says so."""
+    last = _raw(key, (), 1, None)
+    return bool(last) and access.entry_visible(actor, last[0])
 
 
 def _ended(key: str) -> tuple[str, int, str] | None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import ApiToken, Role, User
 from imweb.configuration import store
-from imweb.errors import ValidationFailed
+from imweb.errors import NotFound, ValidationFailed
 from imweb.incidents import access, editing, history, insights, jobs, services
 from imweb.incidents.access import ACCESS_FIELDS
 from imweb.incidents.jobs.store import actor_of_job
@@ -246,9 +246,23 @@ def test_the_history_of_a_deleted_incident_is_shown_to_whom_it_was(documents: No
     for doc in ("IT-0", "OT-0"):
         editing.delete(everybody(), doc)
     assert [entry.type for entry in history.entries(ida, "incident", "IT-0")] == ["delete"]
-    with pytest.raises(Exception, match="There is no incident or aggregation result with this id"):
+    with pytest.raises(NotFound):
         history.entries(ida, "incident", "OT-0")
     assert [entry.type for entry in history.entries(everybody(), "incident", "OT-0")] == ["delete"]
+
+
+def test_the_history_of_what_went_over_to_others_before_it_was_deleted_is_theirs(documents: None) -> None:
+    """While a field is no access field it can be edited; the last entry says whose the incident was in the end."""
+    ida, otto = actor_of(person("ida", "source:IT")), actor_of(person("otto", "source:OT"))
+    editing.update(everybody(), "incident", "IT-0", {"test_field": "x"})
+    Role.objects.exclude(row_filter="").update(row_filter="")
+    store.remove(ACCESS_FIELDS, "source", by="test")
+    editing.update(everybody(), "incident", "IT-0", {"source": "OT"})
+    store.save(ACCESS_FIELDS, {"name": "source"}, by="test")
+    editing.delete(everybody(), "IT-0")
+    assert [entry.type for entry in history.entries(otto, "incident", "IT-0")] == ["delete"]
+    with pytest.raises(NotFound):
+        history.entries(ida, "incident", "IT-0")
 
 
 def test_an_id_given_anew_does_not_bring_the_history_of_what_had_it(documents: None) -> None:
