@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from imweb.grouping.rules import TOKEN, GroupingRule
@@ -50,6 +51,7 @@ def base_id(rule: GroupingRule, key: Key, partition: Partition, span_ms: int | N
     return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True, ensure_ascii=True)))
 
 
+@lru_cache(maxsize=8_192)
 def result_id(base: str, generation: int) -> str:
     """Return the id of a group: the same for everybody who works it out, so that a group is made once."""
     return f"a{uuid.uuid5(NAMESPACE, f'{base}/{generation}')}"
