@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "imweb.accounts.proxy.ProxySignInMiddleware",
     "imweb.accounts.sessions.SessionLimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -190,6 +191,9 @@ AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 OTP_TOTP_ISSUER = "Incident Manager"
 IM_SECOND_FACTOR_REQUIRED = env.bool("IM_SECOND_FACTOR_REQUIRED", default=False)
+IM_PROXY_SIGN_IN = networks("IM_PROXY_SIGN_IN")  # from where sign-in headers are taken; none: nowhere
+IM_PROXY_USER_HEADER = env.str("IM_PROXY_USER_HEADER", default="X-Proxy-User")
+IM_PROXY_ROLES_HEADER = env.str("IM_PROXY_ROLES_HEADER", default="X-Proxy-Roles")
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "incidents"
 LOGOUT_REDIRECT_URL = "login"
