@@ -276,7 +276,8 @@ def test_a_user_is_made_changed_and_shut_out(indices: None, client: Client) -> N
     found = re.search(r"data-secret>([^<]+)<", answer.content.decode())
     assert found is not None
     theirs = Client()
-    assert theirs.login(username="j.novak", password=found[1])
+    signed_in = theirs.post(reverse("login"), {"username": "j.novak", "password": found[1]})
+    assert signed_in.status_code == 302
     url = reverse("settings-user", args=["j.novak"])
     client.post(url, {"role": ["analyst"], "email": "", "active": "on"})
     user = User.objects.get(username="j.novak")

@@ -20,7 +20,7 @@ from imweb.incidents.models import CustomField
 from imweb.incidents.times import parse_instant
 
 Json = dict[str, Any]
-SIZE = 1_500
+SIZE = 1_000
 END_MS = 1_763_900_000_000
 TARGETS = Targets("incidents", "aggregations", "history")
 
