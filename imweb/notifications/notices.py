@@ -54,6 +54,12 @@ def unread(actor: Actor) -> int:
     return sum(1 for values in carried if access.entry_visible(actor, {"access": values}))
 
 
+def bell(actor: Actor) -> Json:
+    """Return what the bell shows: `unread` as a number, `unread_shown` as a text."""
+    count = unread(actor)
+    return {"unread": count, "unread_shown": str(count) if count < COUNTED else f"{COUNTED - 1}+"}
+
+
 def listed(actor: Actor, *, before: int | None = None, only_unread: bool = False) -> tuple[list[Told], int | None]:
     """Return a page of notices, the newest first, and what `before` takes for the next page, None at the end.
 

@@ -27,8 +27,7 @@ def console(request: HttpRequest) -> dict[str, Any]:
         # A fragment carries no frame.
         fragment = bool(getattr(request, "htmx", False)) and not request.headers.get("HX-Boosted")
         frame["nav_groups"] = [] if fragment else nav.groups_for(user, request.path, query)
-        unread = 0 if fragment else notices.unread(actor_of(user))
-        frame |= {"unread": unread, "unread_shown": str(unread) if unread < notices.COUNTED else f"{unread - 1}+"}
+        frame |= {} if fragment else notices.bell(actor_of(user))
     return {"console": frame}
 
 

@@ -9,6 +9,7 @@ from imweb.web import views_notifications as rules
 
 urlpatterns: list[URLPattern] = [
     path("notifications/", told.notices, name="notices"),
+    path("notifications/bell", told.bell, name="bell"),
     path("notifications/read", told.notices_read, name="notices-read"),
     path("settings/notifications", rules.rules, name="settings-notifications"),
     path("settings/notifications/new", rules.rule_new, name="settings-notification-new"),

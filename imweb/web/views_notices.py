@@ -30,6 +30,13 @@ def notices(request: PageRequest) -> HttpResponse:
     return render(request, "web/notifications/notices.html", context)
 
 
+@page(may.VIEW)
+def bell(request: PageRequest) -> HttpResponse:
+    """Return the bell of an open page, which asks for it by itself."""
+    unread = service.bell(actor_of(request.user))
+    return render(request, "components/_bell.html", {"console": unread})
+
+
 @page(may.VIEW, "POST")
 def notices_read(request: PageRequest) -> HttpResponse:
     """Mark one, or all, as read."""

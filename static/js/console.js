@@ -2,6 +2,7 @@
 // Each works by delegation from the document, so that what htmx swaps in needs no starting.
 import "./toasts.js";
 import "./menus.js";
+import "./bell.js";
 import "./table.js";
 import "./bulk.js";
 import "./flyout.js";

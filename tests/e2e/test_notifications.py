@@ -96,7 +96,12 @@ def test_a_rule_is_made_and_what_it_sends_is_followed(
     desk(analyst, theme=theme)
     page.goto(f"{live_server.url}/incidents/")
     shoot(page, f"bell-{theme}")
-    page.get_by_role("link", name="Notifications, 2 unread").click()
+    page.get_by_role("link", name="Notifications, 2 unread").wait_for()
+    update(boss, "incident", doc_id, {"comment": "@analyst now?"})
+    follow()
+    # A page that stands open asks by itself, at the latest when somebody comes back to it.
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.get_by_role("link", name="Notifications, 3 unread").click()
     page.get_by_text("please look at the proxy").wait_for()
     faultless(page)
     shoot(page, f"notices-{theme}")

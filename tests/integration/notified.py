@@ -7,14 +7,20 @@ import email.policy
 import http.server
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
 from imweb.configuration import store
@@ -52,8 +58,8 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Give a real HTTP server on a free port of loopback."""
+def receiver(tls: Path | None = None) -> Iterator[Receiver]:
+    """Give a real HTTP server on a free port of loopback; with TLS by the key and certificate in a folder."""
     found = Receiver()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -77,10 +83,38 @@ def receiver() -> Iterator[Receiver]:
             return
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        found.url = f"http://127.0.0.1:{server.server_port}/hook"
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls / "receiver.pem", tls / "receiver.key")
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        found.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/hook"
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield found
         server.shutdown()
+
+
+def certify(folder: Path, host: str) -> Path:
+    """Make a key and a certificate for a host, signed by itself; return the file that a caller has to trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = timezone.now()
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "receiver.key").write_bytes(private)
+    (folder / "receiver.pem").write_bytes(made.public_bytes(encoding))
+    return folder / "receiver.pem"
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> Callable[[http.server.BaseHTTPRequestHandler], None]:

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import Role, User
 from imweb.configuration import store
 from imweb.grouping import tail
+from imweb.grouping.models import TailCheckpoint
 from imweb.incidents import access
 from imweb.incidents.editing import create, update
 from imweb.notifications import addresses, delivering, following, notices, tasks
@@ -32,6 +35,7 @@ from tests.integration.notified import (
     VARIABLE,
     Receiver,
     answer,
+    certify,
     deliver,
     follow,
     mailbox,
@@ -41,6 +45,7 @@ from tests.integration.notified import (
 )
 
 Json = dict[str, Any]
+pytestmark = [pytest.mark.django_db, pytest.mark.relational]
 
 
 @pytest.fixture(autouse=True)
@@ -381,3 +386,52 @@ def test_a_real_worker_delivers(
     tasks.follow.delay()
     services.until(lambda: bool(hook.got), 20)
     services.until(lambda: Delivery.objects.get().state == "delivered", 10)
+
+
+def test_killed_between_reading_and_writing_nothing_is_lost_or_told_twice(
+    transactional_db: None, boss: Actor, hook: Receiver
+) -> None:
+    rule(channel="webhook", url=hook.url)
+    update(boss, "incident", incident(boss), {"status": "in_progress"})
+    code = (
+        "import os, django; django.setup()\n"
+        "from imweb.notifications import following, outbox\n"
+        "put = outbox.put\n"
+        "def dies(found):\n"
+        "    assert put(found) == 1\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "outbox.put = dies\n"
+        "following.follow()\n"
+    )
+    env = os.environ | services.process_env() | {"DJANGO_SETTINGS_MODULE": "imweb.settings"}
+    ended = subprocess.run([sys.executable, "-c", code], env=env, timeout=60, capture_output=True, check=False)
+    assert ended.returncode == -9, ended.stderr.decode()
+    assert Delivery.objects.count() == 0
+    # The dead one's lease on the stretch runs out.
+    TailCheckpoint.objects.update(until=timezone.now() - timedelta(seconds=1))
+    assert follow() == 1
+    assert deliver() == 1
+    assert len(hook.got) == 1
+
+
+def test_a_receiver_is_known_by_its_certificate(boss: Actor, settings: Any, tmp_path: Path) -> None:
+    authority = certify(tmp_path, "localhost")
+    with receiver(tmp_path) as hook:
+        rule(channel="webhook", url=hook.url.replace("127.0.0.1", "localhost"))
+        update(boss, "incident", incident(boss), {"status": "in_progress"})
+        follow()
+        deliver()
+        row = Delivery.objects.get()
+        assert (row.state, hook.got) == ("waiting", [])
+        assert "certificate" in row.reason
+        settings.IM_NOTIFY_CA_CERTS = str(authority)
+        # Of another name it is none, whatever address it stands at.
+        rule(channel="webhook", url=hook.url)
+        make_due()
+        deliver()
+        assert "certificate" in Delivery.objects.get().reason
+        assert hook.got == []
+        rule(channel="webhook", url=hook.url.replace("127.0.0.1", "localhost"))
+        make_due()
+        assert deliver() == 1
+    assert len(hook.got) == 1
