@@ -254,7 +254,7 @@ def test_the_history_of_a_deleted_incident_is_shown_to_whom_it_was(documents: No
 def test_the_history_of_what_went_over_to_others_before_it_was_deleted_is_theirs(documents: None) -> None:
     """While a field is no access field it can be edited; the last entry says whose the incident was in the end."""
     ida, otto = actor_of(person("ida", "source:IT")), actor_of(person("otto", "source:OT"))
-    editing.update(everybody(), "incident", "IT-0", {"test_field": "x"})
+    editing.update(everybody(), "incident", "IT-0", {"moved_by": "x"})
     Role.objects.exclude(row_filter="").update(row_filter="")
     store.remove(ACCESS_FIELDS, "source", by="test")
     editing.update(everybody(), "incident", "IT-0", {"source": "OT"})
