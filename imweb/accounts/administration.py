@@ -152,9 +152,9 @@ def _apply(user: User, data: Json) -> None:
 
 
 def require_manager(field: str) -> None:
-    """Raise `ValidationFailed` when nobody who may sign in can manage users any more."""
+    """Raise `ValidationFailed` when nobody who may sign in can manage users any more; without any user nobody can."""
     active = User.objects.filter(is_active=True).prefetch_related("roles")
-    if not any(user.may(permissions.USERS) for user in active):
+    if User.objects.exists() and not any(user.may(permissions.USERS) for user in active):
         raise ValidationFailed.field(field, "somebody who may sign in has to be able to manage users")
 
 

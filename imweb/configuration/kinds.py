@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,20 +32,27 @@ class Kind(Generic[D]):
     # Given every definition as it would stand, in order; returns what keeps them from working together.
     check: Callable[[Sequence[D]], list[Detail]] = lambda _: []
     title: str = ""
+    # What other domains that build on these definitions have to say about them; asked with `check`.
+    guards: list[Callable[[Sequence[D]], list[Detail]]] = field(default_factory=list, compare=False)
+
+    def faults(self, definitions: Sequence[D]) -> list[Detail]:
+        """Return everything that keeps definitions from working together."""
+        return [fault for ask in (self.check, *self.guards) for fault in ask(definitions)]
 
     def parse(self, data: Any) -> D:
         """Return a definition, or raise `ValidationFailed` with every fault of its fields."""
         try:
             return self.definition.model_validate(data)
         except ValidationError as error:
-            raise ValidationFailed.of(_detail(fault) for fault in error.errors(include_url=False)) from None
+            raise ValidationFailed.of(detail_of(fault) for fault in error.errors(include_url=False)) from None
 
     def stored(self, definition: D) -> dict[str, Any]:
         """Return a definition as it is kept."""
         return definition.model_dump(mode="json")
 
 
-def _detail(fault: Any) -> Detail:
+def detail_of(fault: Any) -> Detail:
+    """Return a fault that pydantic found as ours."""
     path = ".".join(str(part) for part in fault["loc"])
     reason = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":

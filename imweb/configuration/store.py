@@ -117,6 +117,31 @@ def replace(kind: Kind[D], data: Sequence[Mapping[str, Any]], *, by: str) -> Non
     forget(kind)
 
 
+def bring(kind: Kind[D], new: Sequence[D], *, by: str) -> None:
+    """Make these objects all that stand, in this order, each change recorded by itself; the caller checks them."""
+    if [item.value for item in items(kind, fresh=True)] == list(new):
+        return
+    with transaction.atomic():
+        rows = _rows(kind, by)
+        wanted = {value.name: kind.stored(value) for value in new}
+        for name in [name for name in rows if name not in wanted]:
+            row = rows.pop(name)
+            row.delete()
+            _record(kind, row, "removed", row.data, None, by)
+        appended = [*rows, *(name for name in wanted if name not in rows)]
+        for name, data in wanted.items():
+            row = rows.get(name) or Entry(kind=kind.name, name=name, revision=0, data=None)
+            if row.data != data:
+                old, row.data = row.data, data
+                row.revision, row.updated_at, row.updated_by = row.revision + 1, timezone.now(), by
+                _record(kind, row, "created" if old is None else "changed", old, data, by)
+            row.position = list(wanted).index(name)
+            row.save()
+        if appended != list(wanted):
+            Change.objects.create(kind=kind.name, action="reordered", old=appended, new=list(wanted), by=by)
+    forget(kind)
+
+
 def undo(kind: Kind[D], name: str, *, by: str) -> Item[D] | None:
     """Take back the last change of an object; returns what stands now, None when it is gone again."""
     last = Change.objects.filter(kind=kind.name, name=name).exclude(action="reordered").first()
@@ -143,6 +168,11 @@ def forget(kind: Kind[D] | None = None) -> None:
             _cached.clear()
         else:
             _cached.pop(kind.name, None)
+
+
+def _record(kind: Kind[D], row: Entry, action: str, old: Json | None, new: Json | None, by: str) -> None:
+    number = row.revision + (action == "removed")
+    Change.objects.create(kind=kind.name, name=row.name, action=action, revision=number, old=old, new=new, by=by)
 
 
 def _read(kind: Kind[D]) -> list[Item[D]]:
@@ -206,7 +236,7 @@ def _change(
 
 
 def _checked(kind: Kind[D], data: Sequence[Any]) -> None:
-    if faults := kind.check([kind.definition.model_validate(item) for item in data]):
+    if faults := kind.faults([kind.definition.model_validate(item) for item in data]):
         raise ValidationFailed.of(faults)
 
 

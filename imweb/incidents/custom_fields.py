@@ -192,9 +192,9 @@ def save(data: Mapping[str, Any], *, by: str, revision: int | None = None) -> Sa
     definition = PARSER.parse(data)
     if definition.name in access_fields() and (reason := unfit(definition.field)):
         raise ValidationFailed.field("type", f"the field is an access field; one of this type {reason}")
-    _check_mapping(definition)
+    check_mapping(definition)
     item = _change(definition.name, definition, by=by, revision=revision)
-    return Saved(item, _apply())
+    return Saved(item, apply())
 
 
 def remove(name: str, *, by: str, revision: int | None = None) -> None:
@@ -220,6 +220,17 @@ def reorder(names: Sequence[str], *, by: str) -> None:
         Change.objects.create(kind=KIND, action="reordered", old=list(rows), new=list(names), by=by)
 
 
+def bring(new: Sequence[FieldDefinition], *, by: str) -> None:
+    """Make these the fields, in this order; what is left out is hidden. Mapping them is the caller's: `apply`."""
+    names = {definition.name for definition in new}
+    for item in items():
+        if item.value.name not in names and not item.value.hidden:
+            remove(item.value.name, by=by)
+    for definition in new:
+        _change(definition.name, definition, by=by, revision=None)
+    reorder([definition.name for definition in new if not definition.hidden], by=by)
+
+
 def undo(name: str, *, by: str) -> FieldDefinition:
     """Take back the last change of a field; a field that was just defined is hidden, its data stays."""
     last = Change.objects.filter(kind=KIND, name=name).exclude(action="reordered").first()
@@ -227,7 +238,7 @@ def undo(name: str, *, by: str) -> FieldDefinition:
         raise NotFound("There is nothing to take back.")
     value = PARSER.parse(last.old) if last.old is not None else get(name).value.model_copy(update={"hidden": True})
     restored = _change(name, value, by=by, revision=None, action="restored").value
-    _apply()
+    apply()
     return restored
 
 
@@ -235,7 +246,8 @@ def _item(row: CustomField) -> Item[FieldDefinition]:
     return Item(definition_of(row), row.rev, row.updated_at, row.updated_by)
 
 
-def _check_mapping(definition: FieldDefinition) -> None:
+def check_mapping(definition: FieldDefinition) -> None:
+    """Raise `ValidationFailed` when the data under the name is of another kind; nobody knows without OpenSearch."""
     row = CustomField.objects.filter(name=definition.name).first()
     if row is not None and row.mapped and row.field.kind is not definition.field.kind:
         raise ValidationFailed.field(
@@ -250,7 +262,8 @@ def _check_mapping(definition: FieldDefinition) -> None:
         raise ValidationFailed.field("type", found.clash + (f"; values there: {seen}" if seen else ""))
 
 
-def _apply() -> str:
+def apply() -> str:
+    """Map what is not mapped yet; returns a warning while OpenSearch does not answer."""
     try:
         apply_custom_fields()
     except ImError as error:
