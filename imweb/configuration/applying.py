@@ -11,6 +11,7 @@ from django.db import transaction
 
 from imweb.configuration import differences, document, store
 from imweb.configuration.document import Wanted
+from imweb.configuration.kinds import Definition
 from imweb.configuration.sections import Section, sections
 from imweb.configuration.yamlfile import Fault
 from imweb.errors import Detail, ImError, ValidationFailed
@@ -40,11 +41,15 @@ def apply(raw: bytes, *, by: str = BY, dry_run: bool = False) -> Outcome:
         with _blaming(wanted, section):
             _raise(section.check(wanted.found[section.key]))
     changed: list[str] = []
+    stood: dict[str, list[Definition]] = {}
     try:
         with transaction.atomic():
+            stood = {section.key: list(section.standing()) for section in chosen}
             before = document.standing()
             _bring(wanted, chosen, by)
             changed = differences.lines(before, document.standing())
+            if not (wanted.faults or dry_run):
+                _prepare(wanted, chosen, stood)
             if wanted.faults or dry_run:
                 raise _TakenBack
     except _TakenBack:
@@ -52,7 +57,11 @@ def apply(raw: bytes, *, by: str = BY, dry_run: bool = False) -> Outcome:
     finally:
         # What was read inside the transaction may never have been kept.
         store.forget()
-    warnings = [text for section in chosen if (text := section.finish())]
+    warnings = [
+        text
+        for section in chosen
+        if stood[section.key] != (now := list(section.standing())) and (text := section.finish(stood[section.key], now))
+    ]
     return Outcome(changed, warnings=list(dict.fromkeys(warnings)))
 
 
@@ -77,6 +86,12 @@ def _bring(wanted: Wanted, chosen: list[Section[Any]], by: str) -> None:
         if section.key not in wanted.faulty:
             with _blaming(wanted, section):
                 _raise(section.verify(section.standing()))
+
+
+def _prepare(wanted: Wanted, chosen: list[Section[Any]], stood: dict[str, list[Definition]]) -> None:
+    for section in chosen:
+        with _blaming(wanted, section):
+            section.prepare(stood[section.key], section.standing())
 
 
 @contextmanager

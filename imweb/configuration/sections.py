@@ -25,6 +25,10 @@ def _no_faults(_found: Sequence[Any]) -> list[Detail]:
     return []
 
 
+def _nothing(_before: Sequence[Any], _now: Sequence[Any]) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section(Generic[D]):
     """One section; a `Detail` of its faults names the object it is about by `about`, its field by a path in it."""
@@ -40,8 +44,10 @@ class Section(Generic[D]):
     check: Callable[[Sequence[D]], list[Detail]] = _no_faults
     # Asked in the transaction when every section stands.
     verify: Callable[[Sequence[D]], list[Detail]] = _no_faults
-    # Called once everything is kept; returns a warning, or an empty text.
-    finish: Callable[[], str] = str
+    # What OpenSearch needs before these may stand, given what stood; last in the transaction, when nothing is wrong.
+    prepare: Callable[[Sequence[D], Sequence[D]], object] = _nothing
+    # Called once everything is kept, given what stood and what stands; returns a warning, or an empty text.
+    finish: Callable[[Sequence[D], Sequence[D]], str] = _nothing
     # Keys of the sections that its objects refer to: those are brought first.
     after: tuple[str, ...] = ()
 
@@ -77,7 +83,8 @@ def of_kind(
     *,
     after: tuple[str, ...] = (),
     check: Callable[[Sequence[D]], list[Detail]] = _no_faults,
-    finish: Callable[[], str] = str,
+    prepare: Callable[[Sequence[D], Sequence[D]], object] = _nothing,
+    finish: Callable[[Sequence[D], Sequence[D]], str] = _nothing,
 ) -> Section[D]:
     """Return the section of a settings kind; `check` is asked beside the kind's own, when every section stands."""
     return Section(
@@ -87,6 +94,7 @@ def of_kind(
         standing=lambda: [item.value for item in store.items(kind, fresh=True)],
         bring=lambda new, by: store.bring(kind, new, by=by),
         verify=lambda found: [*kind.faults(found), *check(found)],
+        prepare=prepare,
         finish=finish,
         after=after,
     )

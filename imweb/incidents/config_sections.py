@@ -99,16 +99,20 @@ def _access() -> list[AccessField]:
     return [item.value for item in store.items(ACCESS_FIELDS, fresh=True)]
 
 
-def _bring_access(new: Sequence[AccessField], by: str) -> None:
-    if added := sorted({item.name for item in new} - {item.name for item in _access()}):
+def _added(before: Sequence[AccessField], now: Sequence[AccessField]) -> list[str]:
+    return sorted({item.name for item in now} - {item.name for item in before})
+
+
+def _prepare_access(before: Sequence[AccessField], now: Sequence[AccessField]) -> None:
+    if added := _added(before, now):
         # Fields that stand in the same file are known only from now on.
         registry.forget()
         declaring.prepare(added)
-    store.bring(ACCESS_FIELDS, new, by=by)
 
 
-def _mark_groups() -> str:
-    declaring.begin_marking()
+def _mark_groups(before: Sequence[AccessField], now: Sequence[AccessField]) -> str:
+    if _added(before, now):
+        declaring.begin_marking()
     return ""
 
 
@@ -120,7 +124,7 @@ register(
         standing=_fields,
         bring=lambda new, by: custom_fields.bring(new, by=by),
         check=_check_fields,
-        finish=custom_fields.apply,
+        finish=lambda _before, _now: custom_fields.apply(),
     )
 )
 register(of_kind("severities", "Severity levels", SEVERITIES))
@@ -130,8 +134,9 @@ register(
         title="Access fields",
         definition=AccessField,
         standing=_access,
-        bring=_bring_access,
+        bring=lambda new, by: store.bring(ACCESS_FIELDS, new, by=by),
         verify=ACCESS_FIELDS.faults,
+        prepare=_prepare_access,
         finish=_mark_groups,
         after=("custom_fields",),
     )

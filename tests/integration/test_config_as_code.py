@@ -105,6 +105,16 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(tmp_path: Path) ->
     assert (export(), Change.objects.count()) == before
 
 
+def test_a_dry_run_does_not_touch_opensearch(tmp_path: Path, settings: Any) -> None:
+    text = "version: 1\naccess_fields:\n  - {name: source}\n"
+    with servers(settings, OPENSEARCH_URL=f"http://127.0.0.1:{free_port()}"):
+        said, _warnings = bring(tmp_path, text, "--dry-run")
+        assert "+ source" in said
+        # Declaring one for real takes old marks away first, so it waits for OpenSearch.
+        (fault,) = refused(tmp_path, text)
+    assert fault.startswith("2: access_fields")
+
+
 def test_a_section_that_is_left_out_stays_as_it_is(tmp_path: Path) -> None:
     levels = [level.name for level in store.values(SEVERITIES)]
     bring(tmp_path, "version: 1\ncustom_fields:\n  - {name: coded_team, label: Team, type: text}\n")
