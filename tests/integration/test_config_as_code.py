@@ -112,7 +112,7 @@ def test_a_dry_run_does_not_touch_opensearch(tmp_path: Path, settings: Any) -> N
         assert "+ source" in said
         # Declaring one for real takes old marks away first, so it waits for OpenSearch.
         (fault,) = refused(tmp_path, text)
-    assert fault.startswith("2: access_fields")
+    assert fault.startswith("3: access_fields.source: OpenSearch cannot be reached")
 
 
 def test_a_section_that_is_left_out_stays_as_it_is(tmp_path: Path) -> None:
