@@ -155,6 +155,12 @@ def known(changes: Sequence[str]) -> set[str]:
     return found
 
 
+def stored_entry(change: str) -> Json | None:
+    """Return one entry as it was copied into the history, read in real time; who may see it is the caller's to ask."""
+    found = gateway().get(schema.history_alias(), change)
+    return found.source if found else None
+
+
 def copy(pending: Iterable[Json]) -> set[str]:
     """Copy entries into the history, each once however often it is tried; return the changes that stand there now."""
     lines: list[Json] = []

@@ -11,6 +11,7 @@ from imweb.web import views_bulk as bulk
 from imweb.web import views_card as cards
 from imweb.web import views_export as export
 from imweb.web import views_group as groups
+from imweb.web import views_keys as keys
 from imweb.web import views_list as listing
 from imweb.web import views_query as query
 from imweb.web import views_saved as saved
@@ -52,8 +53,12 @@ urlpatterns: list[URLPattern] = [
     # Last, so that no page of a fixed name is taken for an incident.
     path("incidents/<str:doc_id>/", cards.card, name="card"),
     path("incidents/<str:doc_id>/change", cards.change_incident, name="card-change"),
+    path("incidents/<str:doc_id>/key/<str:act>", keys.incident, name="card-key"),
+    path("incidents/<str:doc_id>/undo/<str:change>", keys.undo_incident, name="card-undo"),
     path("incidents/<str:doc_id>/delete", cards.delete, name="card-delete"),
     path("aggregations/<str:doc_id>/", cards.aggregation, name="aggregation"),
     path("aggregations/<str:doc_id>/change", cards.change_aggregation, name="aggregation-change"),
+    path("aggregations/<str:doc_id>/key/<str:act>", keys.aggregation, name="aggregation-key"),
+    path("aggregations/<str:doc_id>/undo/<str:change>", keys.undo_aggregation, name="aggregation-undo"),
     path("severities.css", account.severities_css, name="severities-css"),
 ]

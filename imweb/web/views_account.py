@@ -12,6 +12,7 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -22,7 +23,7 @@ from imweb.accounts import permissions as may
 from imweb.accounts.models import User
 from imweb.errors import ValidationFailed
 from imweb.incidents.severities import severities
-from imweb.web import saved, views_second
+from imweb.web import keys, saved, views_second
 from imweb.web.page import PageRequest, page, zone_of
 
 THEMES = [name for name, _label in User.THEMES]
@@ -117,9 +118,21 @@ def set_theme(request: PageRequest) -> HttpResponse:
 
 @page(may.VIEW, "GET", "HEAD", "POST")
 def preferences(request: PageRequest) -> HttpResponse:
-    """Show and save what a user prefers: theme, time zone."""
+    """Show and save what a user prefers: theme, time zone, single keys."""
     error = ""
-    if request.method == "POST":
+    held = keys.Keys.of(request.user)
+    on, bindings = held.on, held.bindings
+    if request.POST.get("do") == "keys-reset":
+        keys.keep(request.user, True, [])
+        messages.success(request, _("The keys are as they were in the beginning."))
+        return redirect(f"{reverse('preferences')}#keys")
+    if request.POST.get("do") == "keys":
+        on, bindings = keys.asked(request.POST)
+        if not any(item.fault for item in bindings):
+            keys.keep(request.user, on, bindings)
+            messages.success(request, _("Saved."))
+            return redirect(f"{reverse('preferences')}#keys")
+    elif request.method == "POST":
         zone, theme = request.POST.get("time_zone", ""), request.POST.get("theme", "system")
         if zone and zone not in available_timezones():
             error = _("That is no time zone; use a name such as Europe/Warsaw.")
@@ -136,8 +149,12 @@ def preferences(request: PageRequest) -> HttpResponse:
         "default_zone": zone_of(User()),
         "error": error,
         "zone": request.POST.get("time_zone", request.user.time_zone),
+        "keys_on": on,
+        "bindings": bindings,
+        "key_faults": [item for item in bindings if item.fault],
     }
-    return render(request, "web/preferences.html", context, status=400 if error else 200)
+    faulty = error or context["key_faults"]
+    return render(request, "web/preferences.html", context, status=400 if faulty else 200)
 
 
 @page(may.VIEW)

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import actor_of
@@ -25,7 +26,7 @@ from imweb.web.bulk.selection import Selection, selection
 from imweb.web.listing.load import Frame, frame
 from imweb.web.listing.preferences import ListPreferences
 from imweb.web.listing.words import value_labels
-from imweb.web.page import PageRequest, page, zone_of
+from imweb.web.page import PageRequest, page, toast_headers, zone_of
 
 Json = dict[str, Any]
 EDITED = "edited"  # the session's frozen lists whose rows are shown as they stand now
@@ -38,7 +39,10 @@ WAIT_SECONDS = 1.5
 def change(request: PageRequest) -> HttpResponse:
     """Show the form (`step` is empty), the preview (`preview`), or make the change (`apply`)."""
     here = _frame(request)
-    settings = settings_for(here.actor, here.custom, request.POST)
+    posted = request.POST.copy()
+    if "take" in posted:
+        posted["set.reviewer"] = here.actor.username
+    settings = settings_for(here.actor, here.custom, posted)
     values: Json = {"posted": request.POST, "back_url": request.POST.get("next") or reverse("incidents")}
     try:
         chosen = selection(here, request.POST.dict())
@@ -136,6 +140,8 @@ def _outcome(request: PageRequest, task: Task) -> HttpResponse:
     faults = jobs.faults(task.id)
     denied = sum(1 for item in faults if item["category"] == "denied")
     failed = len(counts["failed"]) - denied
+    if request.htmx and request.POST.get("by") == "key" and task.finished and not faults:
+        return _toast(task)
     done = counts["updated"] + counts["unchanged"] + counts["conflicted"] + len(counts["failed"])
     values: Json = {
         "task": task,
@@ -155,6 +161,19 @@ def _outcome(request: PageRequest, task: Task) -> HttpResponse:
         "back_url": reverse("incidents"),
     }
     return _body(request, "web/bulk/_outcome.html", values)
+
+
+def _toast(task: Task) -> HttpResponse:
+    """Return what a change by key says: nothing but a message with its undo, and that the rows are to be read anew."""
+    updated = task.counts["updated"]
+    rows = ngettext("%(n)s row", "%(n)s rows", updated) % {"n": f"{updated:,}"}
+    words = _("Taken back: %(rows)s.") if task.kind == "undo" else _("Changed: %(rows)s.")
+    more: Json = {}
+    if task.undo_until and updated:
+        more["action"] = {"label": _("Undo"), "url": reverse("bulk-undo", args=[task.id]), "values": {"by": "key"}}
+    response = HttpResponse(status=204, headers=toast_headers("ok", words % {"rows": rows}, **more))
+    response["HX-Trigger"] = json.dumps({**json.loads(response["HX-Trigger"]), "im:rows": {"ticks": []}})
+    return response
 
 
 def _body(request: PageRequest, template: str, values: Json) -> HttpResponse:

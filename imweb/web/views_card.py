@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +18,7 @@ from imweb.errors import ImError, NotFound, ValidationFailed, VersionConflict
 from imweb.incidents import editing
 from imweb.incidents.documents import DocKind
 from imweb.web import errors
-from imweb.web.card import forms, group, load
+from imweb.web.card import by_key, forms, group, load
 from imweb.web.listing.load import Frame, frame
 from imweb.web.listing.preferences import ListPreferences
 from imweb.web.listing.rows import card_url
@@ -62,7 +63,8 @@ def delete(request: PageRequest, doc_id: str) -> HttpResponse:
     return redirect("incidents")
 
 
-def _here(request: PageRequest) -> Frame:
+def here_of(request: PageRequest) -> Frame:
+    """Return the frame of a request."""
     actor = actor_of(request.user, default_zone=zone_of(request.user))
     if not request.session.session_key:
         request.session.create()
@@ -72,7 +74,7 @@ def _here(request: PageRequest) -> Frame:
 def _show(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
     fragment = bool(request.htmx) and not request.htmx.history_restore_request
     try:
-        here = _here(request)
+        here = here_of(request)
         values = load.card(here, kind, doc_id)
         if kind == "aggregation":
             values |= group.context(here, doc_id, request.GET.get("from", "0"), small=fragment)
@@ -96,55 +98,78 @@ def _instead(request: PageRequest, kind: DocKind, doc_id: str, error: ImError) -
 
 
 def _change(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
-    here = _here(request)
+    here = here_of(request)
     posted = request.POST
-    failure: Json | None = None
-    outcome: editing.Outcome | None = None
-    status = 200
     try:
-        if "take" in posted:
-            wanted: Json = {"reviewer": here.actor.username}
-        else:
-            wanted = forms.changes(posted, {item.name: item for item in here.custom}, here.actor.time_zone)
-        outcome = _write(here, kind, doc_id, wanted, forms.revision(posted), sync=posted.get("sync") == "1")
+        tried = attempt(request, here, kind, doc_id)
     except NotFound as error:
         if not request.htmx:
             raise
         return _instead(request, kind, doc_id, error)
-    except ImError as error:
-        failure, status = _failure(here, error), error.status
-        failure["again"] = [
-            (name, v) for name, vs in posted.lists() for v in vs if name not in ("rev", "csrfmiddlewaretoken")
-        ]
-    _note_edited(request)
+    note_edited(request)
+    outcome = tried.outcome
     if outcome is not None and not request.htmx:
         if outcome.task:
             return redirect("bulk-task", outcome.task)
         messages.success(request, _("Saved."))
         return redirect(card_url(kind, doc_id))
-    values = load.card(here, kind, doc_id)
-    values |= {"failure": failure, "typed": posted.get("v.comment", "") if failure else ""}
+    values: Json = {"failure": tried.failure, "typed": posted.get("v.comment", "") if tried.failure else ""}
     if outcome is not None:
         values |= {"task": outcome.task, "changed": True}
+    response = whole_card(request, here, kind, doc_id, values, status=tried.status)
+    if outcome is not None:
+        response["X-Im-Saved"] = "1"
+        by_key.offer_undo(response, here, kind, doc_id, tried)
+    return response
+
+
+def whole_card(
+    request: PageRequest, here: Frame, kind: DocKind, doc_id: str, more: Json, status: int = 200
+) -> HttpResponse:
+    """Return the card as it stands now, in the flyout or on its page, with what a change has to say."""
+    values = load.card(here, kind, doc_id) | more
     if not request.htmx:
         if kind == "aggregation":
             values |= group.context(here, doc_id, "0", small=False)
         return render(request, "web/card/page.html", values, status=status)
+    flyout = request.POST.get("where") == "flyout"
     if kind == "aggregation":
-        values |= group.context(here, doc_id, "0", small=posted.get("where") == "flyout")
-    response = render(request, "web/card/_card.html", values | {"flyout": posted.get("where") == "flyout"})
-    if outcome is not None:
-        response["X-Im-Saved"] = "1"
-    return response
+        values |= group.context(here, doc_id, "0", small=flyout)
+    return render(request, "web/card/_card.html", values | {"flyout": flyout})
 
 
-def _write(here: Frame, kind: DocKind, doc_id: str, wanted: Json, rev: int | None, *, sync: bool) -> editing.Outcome:
+def attempt(request: PageRequest, here: Frame, kind: DocKind, doc_id: str) -> by_key.Tried:
+    """Make the change that a form asks for; what stands against it is for the form. Raises `NotFound`."""
+    posted = request.POST
+    operation = uuid.uuid4().hex
+    wanted: Json = {}
+    try:
+        if "take" in posted:
+            wanted = {"reviewer": here.actor.username}
+        else:
+            wanted = forms.changes(posted, {item.name: item for item in here.custom}, here.actor.time_zone)
+        rev = forms.revision(posted)
+        outcome = _write(here, kind, doc_id, wanted, rev, operation, sync=posted.get("sync") == "1")
+    except NotFound:
+        raise
+    except ImError as error:
+        failure = _failure(here, error)
+        failure["again"] = [
+            (name, v) for name, vs in posted.lists() for v in vs if name not in ("rev", "csrfmiddlewaretoken")
+        ]
+        return by_key.Tried(wanted, "", None, failure, error.status)
+    return by_key.Tried(wanted, editing.change_of(operation, kind, doc_id), outcome)
+
+
+def _write(
+    here: Frame, kind: DocKind, doc_id: str, wanted: Json, rev: int | None, operation: str, *, sync: bool
+) -> editing.Outcome:
     if kind == "aggregation" and sync:
         held = editing.get_document(here.actor, kind, doc_id)
         own = held.source.get("incident_aggregation_id")
         parent = own[0] if isinstance(own, list) else str(own)
         return editing.update_aggregation(here.actor, parent, doc_id, wanted, sync=True, rev=rev, seconds=WAIT_SECONDS)
-    return editing.update(here.actor, kind, doc_id, wanted, rev=rev)
+    return editing.update(here.actor, kind, doc_id, wanted, rev=rev, operation=operation)
 
 
 def _failure(here: Frame, error: ImError) -> Json:
@@ -162,7 +187,7 @@ def _failure(here: Frame, error: ImError) -> Json:
     return {"title": title, "icon": icon, "reasons": reasons, "clashes": clashes}
 
 
-def _note_edited(request: PageRequest) -> None:
+def note_edited(request: PageRequest) -> None:
     """Let the frozen list behind the flyout show its rows as they stand now."""
     key = parse_qs(urlsplit(request.htmx.current_url or "").query).get("rs", [""])[-1]
     if key:

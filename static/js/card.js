@@ -1,4 +1,4 @@
-// The card: its tabs, the search in its event, single keys, and the row behind the flyout after a change.
+// The card: its tabs, the search in its event, and the row behind the flyout after a change.
 
 const plain = (event) => !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey);
 
@@ -22,13 +22,16 @@ document.addEventListener("input", (event) => {
 
 // The row takes its new contents and stays where it is; its tick stays.
 function renew() {
-  const held = document.querySelector("#flyout template[data-row]");
-  if (!held) return;
+  document.querySelectorAll("#flyout template[data-row], #act-body template[data-row]").forEach(replace);
+}
+
+function replace(held) {
   const next = held.content.querySelector("tr");
   held.remove();
   document.querySelectorAll(`tr[data-key="${CSS.escape(held.dataset.row)}"]`).forEach((row) => {
     const cells = [...next.cloneNode(true).cells].filter((cell) => !cell.matches(".im-c-tick"));
     [...row.cells].filter((cell) => !cell.matches(".im-c-tick")).forEach((cell, at) => cells[at] && cell.replaceWith(cells[at]));
+    row.dataset.rev = next.dataset.rev;
     window.htmx.process(row);
   });
 }
@@ -44,17 +47,4 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (!follow || !event.detail.xhr?.getResponseHeader("X-Im-Saved")) return;
   follow = false;
   document.querySelector('[data-card-step="1"]')?.click();
-});
-
-document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || !plain(event) || event.isComposing || document.querySelector("dialog[open]")) return;
-  if (event.target.closest("input, textarea, select, [contenteditable], .im-pop") || document.body.hasAttribute("data-no-keys")) return;
-  const card = document.getElementById("card");
-  if (!card) return;
-  if (event.key === "a") card.querySelector("[data-key-a]")?.click();
-  else if (event.key === "c") { event.preventDefault(); card.querySelector("[data-key-c]")?.focus(); }
-  else if (event.key === "e") {
-    const menu = card.querySelector("details[data-key-e]");
-    if (menu) { event.preventDefault(); menu.open = true; menu.querySelector("select[required]")?.focus(); }
-  }
 });

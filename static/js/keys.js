@@ -1,47 +1,138 @@
-// Single keys on the list: j/k move, Enter opens, x ticks, n/p turn pages, r refreshes, ? explains.
+// Single keys, as their user has mapped them (`data-keys` of the body: acts by key; none when he turned them off).
 // They rest while somebody types, in menus and dialogs, and with any modifier.
+// They mean the open card; else the ticked rows; else the row under the focus.
+import { announce, toast } from "./toasts.js";
+import { bulk } from "./bulk.js";
+import { ticked } from "./table.js";
 
 const rows = () => [...document.querySelectorAll(".im-table tr[data-key]")];
 const here = () => document.querySelector("tr.is-here");
+const card = () => document.getElementById("card");
 
+/** Makes the next or previous row the one that the keys mean; says whether there was one. */
 function go(step) {
   const list = rows();
-  if (list.length === 0) return;
+  if (list.length === 0) return false;
   const at = list.indexOf(here());
-  const next = list[at < 0 ? (step > 0 ? 0 : list.length - 1) : Math.min(Math.max(at + step, 0), list.length - 1)];
+  const to = at < 0 ? (step > 0 ? 0 : list.length - 1) : at + step;
+  const next = list[Math.min(Math.max(to, 0), list.length - 1)];
   here()?.classList.remove("is-here");
   next.classList.add("is-here");
-  const link = next.querySelector("a[data-open]");
-  link.focus({ preventScroll: true });
+  next.querySelector("a[data-open]").focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });
+  return to >= 0 && to < list.length;
 }
 
-const press = (selector) => {
-  const target = document.querySelector(selector);
+function move(step) {
+  if (card() && document.querySelector("#flyout #card")) press(`[data-card-step="${step}"]`);
+  else go(step);
+}
+
+function press(selector, root = document) {
+  const target = root.querySelector(selector);
   target?.click();
   return Boolean(target);
+}
+
+function search() {
+  const input = document.querySelector("[data-query]");
+  input?.focus();
+  input?.select();
+}
+
+function help() {
+  const dialog = document.querySelector("dialog#keys");
+  if (dialog) dialog.showModal();
+  else press("a[data-help]");
+}
+
+const none = (words) => toast("info", words);
+
+// The form of the next row is read while this one is filled in; whoever goes on within a minute does not wait.
+const FRESH = 60_000; // milliseconds
+let ahead = null;
+
+const formUrl = (row, act) => `${row.querySelector("a[data-open]").dataset.card}key/${act}`;
+
+function readAhead(row, act) {
+  const list = rows();
+  const next = list[list.indexOf(row) + 1];
+  if (!next) return;
+  const url = formUrl(next, act);
+  const html = fetch(url, { headers: { "HX-Request": "true", "HX-Target": "act-body" } })
+    .then((answer) => (answer.status === 200 ? answer.text() : ""))
+    .catch(() => "");
+  ahead = { url, at: Date.now(), html };
+}
+
+async function ask(row, act) {
+  const url = formUrl(row, act);
+  const held = ahead?.url === url && Date.now() - ahead.at < FRESH ? ahead : null;
+  ahead = null;
+  const html = held && await held.html;
+  const body = document.getElementById("act-body");
+  if (html) window.htmx.swap(body, html, { swapStyle: "innerHTML" }, { eventInfo: { target: body } });
+  else await window.htmx.ajax("GET", url, { source: body, target: body, swap: "innerHTML" });
+  if (act === "close") readAhead(row, act);
+}
+
+const FIELDS = { status: "set.status", comment: "set.comment", close: "set.resolution" };
+
+function change(act, onCard) {
+  if (card()) { onCard(card()); return; }
+  if (!document.getElementById("rows")) return;
+  if (ticked().size > 0) {
+    if (act === "assign") bulk({ step: "apply", take: "1", by: "key" });
+    else bulk(act === "close" ? { "set.status": "closed" } : {}, FIELDS[act]);
+    return;
+  }
+  const row = here();
+  if (!row) { announce("Choose a row first."); none("Choose a row first: its neighbours are one key away."); return; }
+  if (act !== "assign") { ask(row, act); return; }
+  const values = { take: "1", rev: row.dataset.rev };
+  window.htmx.ajax("POST", formUrl(row, act), { source: "#act-body", target: "#act-body", swap: "innerHTML", values });
+}
+
+function unfold(menu, first) {
+  menu.open = true;
+  menu.querySelector(first)?.focus();
+}
+
+const ACTS = {
+  search,
+  help,
+  down: () => move(1),
+  up: () => move(-1),
+  tick: () => press("input[data-tick]", here() ?? document.createElement("i")),
+  forward: () => press("a[data-next]"),
+  back: () => press("a[data-previous]"),
+  refresh: () => press("a[data-refresh]"),
+  undo: () => press("#toasts .im-toast:last-of-type [data-undo]") || none("There is nothing on the screen to take back."),
+  assign: () => change("assign", (box) => press("[data-key-a]", box) || none("It is yours already, or not yours to take.")),
+  comment: () => change("comment", (box) => box.querySelector("[data-key-c]")?.focus()),
+  status: () => change("status", (box) => unfold(box.querySelector("details[data-key-s]"), "button, input:not([type=hidden])")),
+  close: () => change("close", (box) => {
+    const menu = box.querySelector("details[data-key-e]");
+    if (menu) unfold(menu, "select[required]");
+    else none("No step that ends the work is open to you from here.");
+  }),
 };
 
-const KEYS = {
-  j: () => go(1),
-  k: () => go(-1),
-  x: () => here()?.querySelector("input[data-tick]")?.click(),
-  n: () => press("a[data-next]"),
-  p: () => press("a[data-previous]"),
-  r: () => press("a[data-refresh]"),
-  "?": () => document.getElementById("keys")?.showModal(),
-};
+function bound() {
+  try { return JSON.parse(document.body.dataset.keys || "{}"); } catch { return {}; }
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], .im-pop, dialog")) return;
-  if (document.querySelector("dialog[open]") || document.body.hasAttribute("data-no-keys")) return;
+  if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], .im-pop")) return;
+  if (document.querySelector("dialog[open]")) return;
   if (event.key === "Enter" && here() && event.target === document.body) {
     here().querySelector("a[data-open]")?.click();
     return;
   }
-  const act = KEYS[event.key];
-  if (!act || !document.getElementById("view")) return;
+  const keys = bound();
+  const act = Object.hasOwn(keys, event.key) && ACTS[keys[event.key]];
+  if (!act) return;
   event.preventDefault();
   act();
 });
@@ -53,3 +144,27 @@ document.addEventListener("focusin", (event) => {
   here()?.classList.remove("is-here");
   row.classList.add("is-here");
 });
+
+// The form of a row opens with what was swapped in; when nothing is left to ask it closes, and a verdict goes on.
+let asked = "";
+document.addEventListener("htmx:afterSettle", (event) => {
+  const body = document.getElementById("act-body");
+  const dialog = document.getElementById("act");
+  if (!dialog || event.detail.target !== body) return;
+  const form = body.querySelector("[data-act]");
+  if (form) {
+    asked = form.dataset.act;
+    if (!dialog.open) dialog.showModal();
+    body.querySelector("[role=alert] button, [data-first], textarea, form button, form input:not([type=hidden])")?.focus();
+    return;
+  }
+  if (!dialog.open) return;
+  dialog.close();
+  const last = asked === "close" && !go(1);
+  if (last) announce("That was the last row of the page.");
+});
+document.addEventListener("close", (event) => {
+  if (event.target.id !== "act") return;
+  document.getElementById("act-body").replaceChildren();
+  here()?.querySelector("a[data-open]")?.focus({ preventScroll: true });
+}, true);

@@ -35,13 +35,6 @@ const start = () => document.querySelectorAll("[data-query]").forEach(paint);
 document.addEventListener("htmx:afterSettle", start);
 start();
 
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
-  const input = document.querySelector("[data-query]");
-  if (input) { event.preventDefault(); input.focus(); input.select(); }
-});
-
 // A choice that has only one field sends its form at once; the button beside it serves those without a script.
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-send]")) event.target.form.requestSubmit();

@@ -22,7 +22,17 @@ export function icon(name, size = 16) {
   return svg;
 }
 
-/** Shows a message; `action` is `{label, url}` and is sent as a POST. */
+/** Sends an action; where the card that it is about is open, the card is its place, else the row. */
+function send({ url, key = "", values = {} }) {
+  const card = document.getElementById("card");
+  const open = card && card.dataset.key === key;
+  const where = open ? (card.closest("#flyout") ? "flyout" : "page") : "";
+  const place = open ? "#card" : document.getElementById("act-body") ? "#act-body" : "#toasts";
+  const swap = open ? "outerHTML" : place === "#toasts" ? "none" : "innerHTML";
+  window.htmx.ajax("POST", url, { source: place, target: place, swap, values: { ...values, where } });
+}
+
+/** Shows a message; `action` is `{label, url, key, values}` and is sent as a POST. */
 export function toast(kind, text, action) {
   const region = document.getElementById("toasts");
   const box = document.createElement("div");
@@ -36,8 +46,9 @@ export function toast(kind, text, action) {
     button.type = "button";
     button.className = "im-btn im-btn-link";
     button.textContent = action.label;
+    button.dataset.undo = "";
     button.addEventListener("click", () => {
-      window.htmx.ajax("POST", action.url, { target: "#toasts", swap: "none" });
+      send(action);
       box.remove();
     });
     body.append(button);

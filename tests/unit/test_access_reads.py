@@ -20,6 +20,7 @@ FILTERED = {
 NOT_SHOWN = {
     "incidents/editing/batch.py": "reads to write; change.apply asks access.visible before anything is told",
     "incidents/editing/holding.py": "the grouping engine's, and spreading's after the group was shown",
+    "incidents/editing/taking_back.py": "asks get_document first",
     "incidents/jobs/runner.py": "looks for the job's own change in its group",
     "incidents/pits/raw.py": "warms a point in time, the answer is dropped",
     "incidents/declaring.py": "for who manages roles, and marking groups",

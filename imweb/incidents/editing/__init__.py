@@ -3,6 +3,18 @@
 from imweb.incidents.editing.groups import update_aggregation
 from imweb.incidents.editing.many import BulkResult, bulk
 from imweb.incidents.editing.single import Outcome, create, delete, update
+from imweb.incidents.editing.taking_back import change_of, take_back
 from imweb.incidents.services import get_document
 
-__all__ = ["BulkResult", "Outcome", "bulk", "create", "delete", "get_document", "update", "update_aggregation"]
+__all__ = [
+    "BulkResult",
+    "Outcome",
+    "bulk",
+    "change_of",
+    "create",
+    "delete",
+    "get_document",
+    "take_back",
+    "update",
+    "update_aggregation",
+]

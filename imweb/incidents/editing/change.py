@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from imweb import workflows
@@ -105,13 +106,18 @@ def _check_access_fields(source: Json, wanted: Json, rules: Rules) -> None:
 
 
 def _undo(step: Step, source: Json, context: Context) -> Json | None:
-    """Take back what one change did, where nobody touched it since; comments stay said."""
+    """Take back what one change did, where nobody touched it since; comments stay said.
+
+    With `whole` all the fields that it names are taken back, a comment too, or none.
+    """
     target = step.fields["change"]
+    whole = step.fields.get("whole", ())
     touched = source.get("touched") or {}
+    _check_untouched(touched, target, whole, context.actor)
     wanted = {
         name: mark.get("old")
         for name, mark in touched.items()
-        if mark.get("change") == target and name != "comment" and source.get(name) != mark.get("old")
+        if mark.get("change") == target and (name != "comment" or name in whole) and source.get(name) != mark.get("old")
     }
     _check_access_fields(source, wanted, context.rules)
     if not wanted:
@@ -122,6 +128,19 @@ def _undo(step: Step, source: Json, context: Context) -> Json | None:
     if "status" in wanted and wanted["status"] == workflow.initial and responded == touched["status"].get("time"):
         new.pop("responded_at", None)
     return new
+
+
+def _check_untouched(touched: Json, target: str, names: Sequence[str], actor: Actor) -> None:
+    later = [(name, touched[name]) for name in names if name in touched and touched[name].get("change") != target]
+    if not later:
+        return
+    found = [
+        Detail(name, f"{mark['user']} changed it since", {"user": mark["user"], "time": mark["time"]})
+        for name, mark in later
+    ]
+    who = " and ".join(dict.fromkeys("you" if mark["user"] == actor.username else mark["user"] for _n, mark in later))
+    fields = ", ".join(name for name, _mark in later)
+    raise VersionConflict(f"The same was changed again since, by {who}: {fields}. Nothing was taken back.", found)
 
 
 def _changed(

@@ -60,6 +60,18 @@ def bulk_matching(
     return store.get_task(actor, job.pk)
 
 
+def recent(actor: Actor) -> list[Task]:
+    """Return the actor's changes that can still be taken back, the latest first."""
+    since = timezone.now() - store.UNDO
+    mine = Job.objects.filter(user_id=actor.user_id, state="done", finished_at__gte=since).order_by("-finished_at")
+    undone = {job.params.get("of") for job in mine if job.kind == "undo"}
+    return [
+        task
+        for job in mine
+        if job.kind != "undo" and job.pk not in undone and (task := store.task_of(job)).counts.get("updated")
+    ]
+
+
 def undo(actor: Actor, job_id: str, *, seconds: float = 2.0) -> Task:
     """Take back what a job changed, where nobody has touched it since; within ten minutes of its end."""
     job = Job.objects.filter(pk=job_id[:40], user_id=actor.user_id).first()

@@ -38,6 +38,7 @@ class Row:
 
     key: str
     id: str
+    rev: int
     kind: str
     url: str
     title: str
@@ -101,6 +102,7 @@ def row(doc: Document, words: Words) -> Row:
     return Row(
         key=doc.key,
         id=doc.id,
+        rev=doc.rev,
         kind=doc.kind,
         url=url,
         title=str(first(source.get("title"))) or str(first((source.get("rule") or {}).get("name"))) or doc.id,

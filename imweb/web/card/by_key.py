@@ -1,0 +1,104 @@
+"""A change made by key: the small form that asks for it, what was done in a few words, and the undo offered with it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+
+from imweb.incidents.documents import DocKind, Document
+from imweb.incidents.editing import Outcome
+from imweb.incidents.results import Page
+from imweb.web import text
+from imweb.web.card import content, timeline
+from imweb.web.listing import words
+from imweb.web.listing.load import Frame
+from imweb.web.listing.load import words as row_words
+from imweb.web.listing.preferences import columns
+from imweb.web.listing.rows import card_url, row
+from imweb.web.page import toast_headers
+from imweb.workflows import RESOLUTIONS
+
+Json = dict[str, Any]
+SHOWN_TITLE, SHOWN_CHANGE = 60, 200  # characters of a toast
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A change that was asked for: what was wanted, the id it is remembered by, and what became of it."""
+
+    wanted: Json
+    change: str
+    outcome: Outcome | None
+    failure: Json | None = None
+    status: int = 200
+
+
+def context(here: Frame, doc: Document) -> Json:
+    """Return what the small forms and the row behind them are given."""
+    now_ms = time.time_ns() // 1_000_000
+    shown = columns(here.preferences, here.registry, here.custom)
+    known = row_words(here, Page([doc], None, None, None, 0, now_ms), shown)
+    moves = content.steps(doc, here.actor)
+    verdicts = "resolution" not in here.actor.hidden
+    url = card_url(doc.kind, doc.id)
+    return {
+        "doc": doc,
+        "key": doc.key,
+        "url": url,
+        "row": row(doc, known),
+        "may_bulk": here.actor.may("incident.bulk"),
+        "rights": content.rights(doc, here.actor),
+        "hidden": here.actor.hidden,
+        "moves": [step for step in moves if not (step.terminal and verdicts)],
+        "ends": [step for step in moves if step.terminal and verdicts],
+        "resolutions": RESOLUTIONS,
+        "before": content.before(doc, known.earlier.get(doc.key)),
+    }
+
+
+def said(here: Frame, doc: Document, wanted: Json) -> str:
+    """Return a change in a few words."""
+    labels = words.value_labels()
+    parts = []
+    for name, value in wanted.items():
+        if name == "comment":
+            parts.append(_("commented"))
+            continue
+        known = here.registry.get(name)
+        shown = timeline.shown(name, value, labels) or _("empty")
+        parts.append(f"{known.label if known else name} → {shown}")
+    title = text.clip(row_title(doc), SHOWN_TITLE)
+    return text.plain(f"{title}: {text.clip(', '.join(parts), SHOWN_CHANGE)}")
+
+
+def row_title(doc: Document) -> str:
+    """Return what a document is called in a message."""
+    return str(doc.source.get("title") or (doc.source.get("rule") or {}).get("name") or doc.id)
+
+
+def offer_undo(response: HttpResponse, here: Frame, kind: DocKind, doc_id: str, tried: Tried) -> None:
+    """Say what was changed, with its undo; what spreads to a group's incidents is taken back in its own dialog."""
+    outcome = tried.outcome
+    if outcome is None or outcome.task or outcome.sync is not None:
+        return
+    title = text.plain(text.clip(row_title(outcome.document), SHOWN_TITLE))
+    if outcome.result == "noop":
+        headers = toast_headers("info", _("%(title)s: it was so already, nothing was changed.") % {"title": title})
+    else:
+        url = f"{card_url(kind, doc_id)}undo/{tried.change}"
+        action = {"label": _("Undo"), "url": url, "key": outcome.document.key}
+        headers = toast_headers("ok", said(here, outcome.document, tried.wanted), action=action)
+    for name, value in headers.items():
+        response[name] = value
+
+
+def add_toast(response: HttpResponse, kind: str, message: str) -> HttpResponse:
+    """Let a fragment also show a message; an event that it triggers already stays."""
+    held = json.loads(response.get("HX-Trigger", "{}"))
+    response["HX-Trigger"] = json.dumps(held | json.loads(toast_headers(kind, message)["HX-Trigger"]))
+    return response
