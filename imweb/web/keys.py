@@ -19,7 +19,7 @@ ACTS = {
     "down": (gettext_lazy("next row"), "j"),
     "up": (gettext_lazy("previous row"), "k"),
     "tick": (gettext_lazy("tick the row"), "x"),
-    "assign": (gettext_lazy("assign to me: the ticked rows, the row or the open card"), "a"),
+    "assign": (gettext_lazy("assign to me"), "a"),
     "comment": (gettext_lazy("comment on it"), "c"),
     "status": (gettext_lazy("set its status"), "s"),
     "close": (gettext_lazy("close it with a verdict and go to the next"), "e"),

@@ -23,6 +23,7 @@ from imweb.incidents.jobs.store import Task
 from imweb.incidents.params import StatisticsQuery
 from imweb.web.bulk.fields import Setting, changes, settings_for
 from imweb.web.bulk.selection import Selection, selection
+from imweb.web.card import by_key
 from imweb.web.listing.load import Frame, frame
 from imweb.web.listing.preferences import ListPreferences
 from imweb.web.listing.words import value_labels
@@ -54,6 +55,9 @@ def change(request: PageRequest) -> HttpResponse:
     step = request.POST.get("step", "")
     if step not in ("preview", "apply"):
         return _body(request, "web/bulk/_form.html", values)
+    contradicting = [item for item in settings if item.contradicts()]
+    if contradicting:
+        return _body(request, "web/bulk/_form.html", values)
     wanted = changes(settings)
     if not wanted:
         return _body(request, "web/bulk/_form.html", values | {"fault": _("Fill in at least one field.")})
@@ -66,6 +70,22 @@ def change(request: PageRequest) -> HttpResponse:
     task = jobs.bulk_matching(here.actor, StatisticsQuery(chosen.filters), chosen.pit, wanted, seconds=WAIT_SECONDS)
     _note_edited(request, chosen.state.rs)
     return _outcome(request, task)
+
+
+@page(may.BULK)
+def recent(request: PageRequest) -> HttpResponse:
+    """List one's own changes of many that can still be taken back."""
+    here = _frame(request)
+    found = [
+        {
+            "task": item.task,
+            "at": parse_datetime(item.task.finished_at or ""),
+            "until": parse_datetime(item.task.undo_until or ""),
+            "what": by_key.in_words(here, item.changes),
+        }
+        for item in jobs.recent(here.actor)
+    ]
+    return _body(request, "web/bulk/_recent.html", {"found": found, "back_url": reverse("incidents")})
 
 
 @page(may.BULK)
@@ -115,7 +135,7 @@ def _mark(settings: list[Setting], error: ValidationFailed) -> str:
 
 def _preview(here: Frame, chosen: Selection, settings: list[Setting]) -> list[Json]:
     """Return what changes, with the values that stand there now and how often."""
-    filled = [item for item in settings if item.values]
+    filled = [item for item in settings if item.values or item.empty]
     known = {item.name: found for item in filled if (found := here.registry.get(item.name)) and item.type != "area"}
     now = insights.values_of(here.actor, chosen.filters, chosen.pit, list(known.values()), size=5)
     labels = value_labels()

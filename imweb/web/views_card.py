@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -63,6 +63,28 @@ def delete(request: PageRequest, doc_id: str) -> HttpResponse:
     return redirect("incidents")
 
 
+@page(may.VIEW)
+def incident_history(request: PageRequest, doc_id: str) -> HttpResponse:
+    """Return older entries of an incident's history."""
+    return _older(request, "incident", doc_id)
+
+
+@page(may.VIEW)
+def aggregation_history(request: PageRequest, doc_id: str) -> HttpResponse:
+    """Return older entries of an aggregation result's history."""
+    return _older(request, "aggregation", doc_id)
+
+
+def _older(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
+    before = request.GET.get("before", "")[:200]
+    url = card_url(kind, doc_id)
+    if not request.htmx:
+        return redirect(f"{url}?{urlencode({'before': before})}#card-history")
+    here = here_of(request)
+    editing.get_document(here.actor, kind, doc_id)
+    return render(request, "web/card/_lines.html", load.older(here, kind, doc_id, before) | {"url": url})
+
+
 def here_of(request: PageRequest) -> Frame:
     """Return the frame of a request."""
     actor = actor_of(request.user, default_zone=zone_of(request.user))
@@ -75,7 +97,7 @@ def _show(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
     fragment = bool(request.htmx) and not request.htmx.history_restore_request
     try:
         here = here_of(request)
-        values = load.card(here, kind, doc_id)
+        values = load.card(here, kind, doc_id, before=request.GET.get("before", "")[:200])
         if kind == "aggregation":
             values |= group.context(here, doc_id, request.GET.get("from", "0"), small=fragment)
     except ImError as error:

@@ -155,7 +155,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (form) {
     asked = form.dataset.act;
     if (!dialog.open) dialog.showModal();
-    body.querySelector("[role=alert] button, [data-first], textarea, form button, form input:not([type=hidden])")?.focus();
+    body.querySelector("[role=alert] .im-btn, [data-first], textarea, form button, form input:not([type=hidden])")?.focus();
     return;
   }
   if (!dialog.open) return;

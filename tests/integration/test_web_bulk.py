@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -135,3 +136,49 @@ def test_another_users_task_is_not_shown(client: Client, indices: None, analyst:
     assert client.get(f"/incidents/bulk/{task.id}").status_code == 404
     assert client.post(f"/incidents/bulk/{task.id}/undo").status_code == 200
     assert _severities("a", 1) == ["high"]
+
+
+def test_custom_fields_can_be_emptied_and_the_wish_must_not_contradict_itself(client: Client, indices: None) -> None:
+    CustomField.objects.create(name="site", label="Site", type="select", options=["north"], bulk_editable=True)
+    CustomField.objects.create(name="tags", label="Tags", type="multiselect", options=["a", "b"], bulk_editable=True)
+    apply_custom_fields()
+    stored.incidents({f"a{n}": {"@timestamp": at(-n), "title": "T", "site": "north", "tags": ["a"]} for n in range(2)})
+    form = _frozen(client) | {"scope": "all", "empty.site": "1", "empty.tags": "1"}
+    page = client.post("/incidents/bulk/", form | {"set.site": "north", "step": "preview"}).content.decode()
+    assert re.search(r'id="fault-site"[^>]*>Either fill it in or empty it', page)
+    page = client.post("/incidents/bulk/", form | {"step": "preview"}).content.decode()
+    assert "north <b>2</b>" in page
+    assert page.count("<b>empty</b>") == 2
+    assert 'name="empty.site" value="1"' in page
+    client.post("/incidents/bulk/", form | {"empty.severity": "1", "step": "apply"})
+    found = gateway().mget([(schema.incidents_alias(), f"a{n}") for n in range(2)])
+    assert [{"site", "tags"} & doc.source.keys() for doc in found if doc] == [set(), set()]
+    assert all(doc and doc.source["severity"] for doc in found), "no field of ours is emptied"
+
+
+def test_a_change_can_be_taken_back_from_the_recent_ones_until_it_was(
+    client: Client, indices: None, lead: User, analyst: User
+) -> None:
+    _store("a", 3)
+    form = _frozen(client) | {"scope": "all", "set.severity": "high"}
+    client.post("/incidents/bulk/", form | {"step": "apply"})
+    page = client.get("/incidents/bulk/recent").content.decode()
+    undo = re.search(r'action="(/incidents/bulk/[^"]+/undo)"', page)
+    assert undo
+    assert "Severity → High" in page
+    other = Client()
+    other.force_login(analyst)
+    assert "Nothing that you changed" in other.get("/incidents/bulk/recent").content.decode()
+    client.post(undo[1])
+    assert _severities("a", 3) == ["low"] * 3
+    assert "Nothing that you changed" in client.get("/incidents/bulk/recent").content.decode()
+
+
+def test_what_is_older_than_ten_minutes_is_not_recent(client: Client, indices: None) -> None:
+    from django.db.models import F
+
+    _store("a", 1)
+    client.post("/incidents/bulk/", _frozen(client) | {"scope": "all", "set.severity": "high", "step": "apply"})
+    assert "Severity → High" in client.get("/incidents/bulk/recent").content.decode()
+    Job.objects.update(finished_at=F("finished_at") - timedelta(minutes=11))
+    assert "Nothing that you changed" in client.get("/incidents/bulk/recent").content.decode()

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from imweb.accounts.actor import actor_of
 from imweb.accounts.models import User
+from imweb.incidents import editing
 from imweb.incidents.models import CustomField
 from imweb.incidents.setup import apply_custom_fields
 from imweb.opensearch import gateway, schema
@@ -219,3 +221,36 @@ def test_opensearch_down_is_said_in_the_flyout_and_on_the_page(client: Client, o
         typed = client.post(f"{one}change", {"set": "comment", "v.comment": "kept"}, headers=HX)
         assert typed.status_code == 503
         assert typed["HX-Reswap"] == "beforeend", "the card with what was typed stays"
+
+
+def test_a_history_of_any_length_is_paged_through_to_its_beginning(client: Client, one: str, lead: User) -> None:
+    for number in range(230):
+        editing.update(actor_of(lead), "incident", "i1", {"comment": f"said {number:03}"})
+    seen: list[str] = []
+    page = client.get(one).content.decode()
+    pages = 0
+    while True:
+        seen += re.findall(r"said \d{3}", page[page.index('class="im-tl"') :] if pages == 0 else page)
+        pages += 1
+        link = re.search(r'hx-get="(/incidents/i1/history\?before=[^"]+)"', page)
+        if link is None:
+            break
+        page = client.get(link[1].replace("&amp;", "&"), headers=HX).content.decode()
+    assert seen == [f"said {number:03}" for number in reversed(range(230))]
+    assert pages == 3
+
+
+def test_older_entries_have_an_address_without_a_script(client: Client, one: str, lead: User) -> None:
+    for number in range(105):
+        editing.update(actor_of(lead), "incident", "i1", {"comment": f"said {number:03}"})
+    page = client.get(one).content.decode()
+    assert "said 003" not in page
+    link = re.search(r'href="(/incidents/i1/\?before=[^"]+)#card-history"', page)
+    assert link
+    older = client.get(link[1]).content.decode()
+    assert "said 003" in older
+    assert "said 050" not in older
+    assert "Back to the newest entries" in older
+    assert client.get("/incidents/i1/?before=nonsense").status_code == 400
+    assert client.get("/incidents/i1/history?before=nonsense", headers=HX).status_code == 400
+    assert client.get("/incidents/nobody/history?before=x", headers=HX).status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
@@ -60,13 +61,21 @@ def bulk_matching(
     return store.get_task(actor, job.pk)
 
 
-def recent(actor: Actor) -> list[Task]:
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A change that can still be taken back: its task, and the fields that it set."""
+
+    task: Task
+    changes: Mapping[str, Any]
+
+
+def recent(actor: Actor) -> list[Recent]:
     """Return the actor's changes that can still be taken back, the latest first."""
     since = timezone.now() - store.UNDO
     mine = Job.objects.filter(user_id=actor.user_id, state="done", finished_at__gte=since).order_by("-finished_at")
     undone = {job.params.get("of") for job in mine if job.kind == "undo"}
     return [
-        task
+        Recent(task, job.params.get("changes") or {})
         for job in mine
         if job.kind != "undo" and job.pk not in undone and (task := store.task_of(job)).counts.get("updated")
     ]

@@ -33,6 +33,8 @@ class Setting:
     placeholder: str = ""
     values: list[str] = field(default_factory=list)
     fault: str = ""
+    may_be_empty: bool = False
+    empty: bool = False
 
     @property
     def parameter(self) -> str:
@@ -47,13 +49,15 @@ class Setting:
     @property
     def shown(self) -> str:
         """Return what is filled in as a person reads it."""
+        if self.empty:
+            return _("empty")
         names = dict(self.options)
         return ", ".join(names.get(value, value) for value in self.values)
 
     @property
     def change(self) -> Any:
         """Return what is to be stored; a number that is none is left for the check to refuse."""
-        if self.name == "reviewer" and self.value == NOBODY:
+        if self.empty or (self.name == "reviewer" and self.value == NOBODY):
             return None
         if self.type == "multiselect":
             return self.values
@@ -64,6 +68,18 @@ class Setting:
                 return self.value
         return self.value
 
+    @property
+    def empty_parameter(self) -> str:
+        """Return the name in the form of the wish to empty it."""
+        return f"empty.{self.name}"
+
+    def contradicts(self) -> bool:
+        """Return whether it is to be filled in and emptied, and say so at the field."""
+        if self.empty and self.values:
+            self.fault = _("Either fill it in or empty it, not both.")
+            return True
+        return False
+
 
 def settings_for(actor: Actor, custom: Sequence[CustomField], posted: QueryDict) -> list[Setting]:
     """Return the fields that the actor may change, with what is filled in."""
@@ -73,12 +89,13 @@ def settings_for(actor: Actor, custom: Sequence[CustomField], posted: QueryDict)
     found = [item for item in possible if item.name not in closed]
     for item in found:
         item.values = [text for value in posted.getlist(item.parameter) if (text := value.strip())]
+        item.empty = item.may_be_empty and posted.get(item.empty_parameter) == "1"
     return found
 
 
 def changes(settings: Sequence[Setting]) -> Json:
-    """Return the body of the change: what is filled in, nothing else."""
-    return {item.name: item.change for item in settings if item.values}
+    """Return the body of the change: what is filled in or to be emptied, nothing else."""
+    return {item.name: item.change for item in settings if item.values or item.empty}
 
 
 def _core(actor: Actor) -> list[Setting]:
@@ -116,4 +133,4 @@ def _custom(item: CustomField) -> Setting:
     if item.live_options and kind == "select":
         kind = "text"
     placeholder = item.placeholder or (_("2026-11-23T08:00Z") if item.type == "datetime" else "")
-    return Setting(item.name, item.label, kind, options, placeholder)
+    return Setting(item.name, item.label, kind, options, placeholder, may_be_empty=True)

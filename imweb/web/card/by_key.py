@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,13 @@ def context(here: Frame, doc: Document) -> Json:
 
 
 def said(here: Frame, doc: Document, wanted: Json) -> str:
-    """Return a change in a few words."""
+    """Return a change of a document in a few words."""
+    title = text.clip(row_title(doc), SHOWN_TITLE)
+    return text.plain(f"{title}: {in_words(here, wanted)}")
+
+
+def in_words(here: Frame, wanted: Mapping[str, Any]) -> str:
+    """Return the fields of a change with their new values."""
     labels = words.value_labels()
     parts = []
     for name, value in wanted.items():
@@ -72,8 +79,7 @@ def said(here: Frame, doc: Document, wanted: Json) -> str:
         known = here.registry.get(name)
         shown = timeline.shown(name, value, labels) or _("empty")
         parts.append(f"{known.label if known else name} → {shown}")
-    title = text.clip(row_title(doc), SHOWN_TITLE)
-    return text.plain(f"{title}: {text.clip(', '.join(parts), SHOWN_CHANGE)}")
+    return text.clip(", ".join(parts), SHOWN_CHANGE)
 
 
 def row_title(doc: Document) -> str:

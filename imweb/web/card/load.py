@@ -26,15 +26,27 @@ ENTRIES = 100
 SUGGESTED = 200
 
 
-def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None) -> Json:
-    """Return what the card's template is given; raises `NotFound`. A document just written need not be read again."""
+def older(here: Frame, kind: DocKind, doc_id: str, before: str = "") -> Json:
+    """Return history entries, newest first, from a place on, and the place where those still older begin."""
+    entries = history.entries(here.actor, kind, doc_id, size=ENTRIES + 1, before=before or None)
+    shown = entries[:ENTRIES]
+    return {
+        "lines": timeline.lines(shown, here.registry, words.value_labels()),
+        "older": shown[-1].cursor if len(entries) > ENTRIES else "",
+    }
+
+
+def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None, before: str = "") -> Json:
+    """Return what the card's template is given, its history from the place `before` on; raises `NotFound`.
+
+    A document just written need not be read again.
+    """
     doc = doc if doc is not None and "event" in doc.source else get_document(here.actor, kind, doc_id)
     now_ms = time.time_ns() // 1_000_000
     labels = words.value_labels()
     shown = columns(here.preferences, here.registry, here.custom)
     known = row_words(here, Page([doc], None, None, None, 0, now_ms), shown)
-    entries = history.entries(here.actor, kind, doc_id, size=ENTRIES)
-    lines = timeline.lines(entries, here.registry, labels)
+    past = older(here, kind, doc_id, before)
     source = doc.source
     moves = content.steps(doc, here.actor)
     attack, unknown = content.attack(doc)
@@ -83,8 +95,8 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None) -
         "before": content.before(doc, known.earlier.get(doc.key)),
         "related": related,
         "related_count": max((item["count"] for item in related), default=0),
-        "lines": lines,
-        "more_lines": len(lines) == ENTRIES,
+        **past,
+        "lines_before": before,
         "members": int(source.get("incidents_count") or 0) if kind == "aggregation" else 0,
     }
 
