@@ -84,7 +84,14 @@ def field_clause(item: FieldFilter) -> Json:
         case _:
             if item.field.kind is Kind.DATE:
                 return any_of([date_range(path, {"gte": v, "lte": v}) for v in item.values])
-            return {"terms": {path: list(item.values)}}
+            values = [value for value in item.values if value is not None]
+            if item.field.kind is Kind.NUMBER and 0 in values:
+                # For OpenSearch minus zero is another term.
+                values.append(-0.0)
+            named = {"terms": {path: values}}
+            if None not in item.values:
+                return named
+            return any_of([missing(item.field)] if len(item.values) == 1 else [missing(item.field), named])
 
 
 def split(filters: Sequence[FieldFilter]) -> tuple[list[Json], list[Json]]:

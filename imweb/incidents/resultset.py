@@ -76,7 +76,7 @@ def result_set(
 
 def _refuse_hidden(actor: Actor, filters: Filters, known: Registry) -> None:
     """Refuse a filter by a field that does not exist for the actor, whoever read it and with which fields."""
-    names = [item.field.name for item in filters.fields if item.field.name in actor.hidden]
+    names = [item.field.name for item in (*filters.fields, *filters.narrow) if item.field.name in actor.hidden]
     if names:
         raise ValidationFailed.of([Detail(name, unknown(name, known)) for name in names])
 
@@ -110,4 +110,7 @@ def _open(
     ready = Reader(clauses, reader.indices, reader.pit, reader.keep_alive, reader.excludes)
     if filters.collapse_grouped and not hide and (clause := exclusion(ready)):
         ready = ready.narrowed(without=[clause])
+    if filters.narrow:
+        wanted, unwanted = dsl.split(filters.narrow)
+        ready = ready.narrowed(*wanted, without=unwanted)
     return ResultSet(ready, filters, known, now_ms, pit)

@@ -10,6 +10,7 @@ from imweb.web import views_attack as attack
 from imweb.web import views_bulk as bulk
 from imweb.web import views_card as cards
 from imweb.web import views_export as export
+from imweb.web import views_fold as folds
 from imweb.web import views_group as groups
 from imweb.web import views_keys as keys
 from imweb.web import views_list as listing
@@ -34,6 +35,8 @@ urlpatterns: list[URLPattern] = [
     path("incidents/", listing.incidents, name="incidents"),
     path("incidents/list/news", listing.news, name="list-news"),
     path("incidents/list/members/<str:result_id>", listing.members, name="list-members"),
+    path("incidents/list/fold", folds.fold, name="list-fold"),
+    path("incidents/list/fold/change", folds.change, name="list-fold-change"),
     path("incidents/list/remember", listing.remember_list, name="list-remember"),
     path("incidents/list/leave", listing.leave, name="list-leave"),
     *settings_urls,

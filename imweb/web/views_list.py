@@ -17,7 +17,7 @@ from imweb.errors import ImError, QueryRejected, ValidationFailed
 from imweb.incidents import insights, services, times
 from imweb.incidents.pits import result_sets
 from imweb.web import errors
-from imweb.web.listing import context, forms, load
+from imweb.web.listing import context, folds, forms, load
 from imweb.web.listing.preferences import ListPreferences, columns, remember
 from imweb.web.listing.rows import card_url, rows
 from imweb.web.listing.state import OPEN_END, ListState
@@ -39,10 +39,15 @@ def incidents(request: PageRequest) -> HttpResponse:
     if fragment:
         _release_left(request, here, state)
     try:
-        found = load.table(here, state)
-        if request.GET.get("jump"):
+        if state.group_by:
+            folds.field_of(here, state)
+        found, folded = load.table(here, folds.unplaced(state)), None
+        if state.group_by:
+            found, folded = folds.fold(here, found, state)
+        elif request.GET.get("jump"):
             return _jump(request, here, found)
         values = context.frame_context(here, found.state, found.as_of_ms) | context.table_context(here, found)
+        values |= {"fold": folded, "folding": folds.menu(here, found.state)}
         if part != "rows" or found.reopened:
             values |= context.around_context(here, found.state, load.around(here, found.query))
     except ImError as error:

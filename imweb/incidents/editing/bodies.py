@@ -255,7 +255,8 @@ def _single(kind: Kind, value: Any, expected: str) -> Any:
             good = isinstance(value, str)
     if not good:
         raise _Misfit(expected)
-    return value
+    # Minus zero would be another value to OpenSearch, and reads oddly to everybody.
+    return 0.0 if kind is Kind.NUMBER and value == 0 and isinstance(value, float) else value
 
 
 def _finite(value: float) -> bool:

@@ -67,6 +67,7 @@ __all__ = [
     "parse_statistics",
     "sort_entries",
     "text_clause",
+    "typed",
     "unknown",
     "validated",
 ]

@@ -36,7 +36,7 @@ INTERVALS: dict[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class FieldFilter:
-    """A filter by one field: any of the `values` (bounds for a range), or none of them."""
+    """A filter by one field: any of the `values` (bounds for a range, None for "has none"), or none of them."""
 
     field: FieldDef
     operator: Literal["is", "pattern", "range"]
@@ -85,6 +85,8 @@ class Filters:
     with_aggregations: bool | None = None
     collapse_grouped: bool = False
     zone: str = "UTC"
+    # Applied to what the others leave: a part of a list, in which no member of a group comes out that the list hides.
+    narrow: tuple[FieldFilter, ...] = ()
 
     @property
     def tz(self) -> tzinfo:

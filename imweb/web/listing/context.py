@@ -18,6 +18,7 @@ from imweb.incidents.severities import severities
 from imweb.web.figures.state import pages_of
 from imweb.web.listing import chart, filters, preferences, words
 from imweb.web.listing.load import Around, Frame, Table
+from imweb.web.listing.preferences import is_sortable
 from imweb.web.listing.state import MODES, SIZES, ListState
 
 Json = dict[str, Any]
@@ -83,6 +84,8 @@ def table_context(here: Frame, found: Table) -> Json:
     state = found.state
     sort = found.query.sort
     compact = here.preferences.density == "compact"
+    # Groups stand in the order of their size.
+    sorts = not state.group_by
     return {
         "state": state,
         "canonical": state.url,
@@ -92,10 +95,10 @@ def table_context(here: Frame, found: Table) -> Json:
         "pager": found.pager,
         "compact": compact,
         "other_density": "normal" if compact else "compact",
-        "headings": [_heading(state, sort.field, sort.descending, *item) for item in HEADINGS],
-        "headings_after": [_heading(state, sort.field, sort.descending, *item) for item in HEADINGS_AFTER],
+        "headings": [_heading(state, sort.field, sort.descending, *item, sorts) for item in HEADINGS],
+        "headings_after": [_heading(state, sort.field, sort.descending, *item, sorts) for item in HEADINGS_AFTER],
         "column_headings": [
-            _heading(state, sort.field, sort.descending, item.name, item.label, "asc", preferences.is_sortable(item))
+            _heading(state, sort.field, sort.descending, item.name, item.label, "asc", sorts and is_sortable(item))
             for item in found.columns
         ],
         "sizes": [
@@ -109,7 +112,7 @@ def table_context(here: Frame, found: Table) -> Json:
         "here_pairs": state.within(offset="0").pairs(),
         "watch": urlencode([*state.pairs(keep_place=False), ("since", str(found.as_of_ms))]),
         "export_query": urlencode(state.within(offset="0").pairs()),
-        "by_time": sort.field == "@timestamp",
+        "by_time": sorts and sort.field == "@timestamp",
         "colspan": 6 + len(found.columns),
     }
 
@@ -117,7 +120,7 @@ def table_context(here: Frame, found: Table) -> Json:
 def _heading(
     state: ListState, field: str, descending: bool, name: str, label: Any, usual: str, sortable: bool = True
 ) -> Json:
-    here = field == name
+    here = sortable and field == name
     direction = ("asc" if descending else "desc") if here else usual
     sort = "" if (name, direction) == ("@timestamp", "desc") else f"{name}:{direction}"
     return {

@@ -11,7 +11,7 @@ from imweb.incidents.fields import FieldDef, Kind, Registry
 from imweb.incidents.insights import Facet
 from imweb.incidents.models import CustomField
 from imweb.incidents.results import SeverityCount
-from imweb.web.listing.state import ANY, Chosen, ListState
+from imweb.web.listing.state import ANY, Chosen, ListState, exact_value
 from imweb.web.listing.words import anything_label, attack_label, nothing_label
 
 Labels = Mapping[str, Callable[[str], str]]
@@ -83,7 +83,9 @@ def _chip(state: ListState, item: Chosen, registry: Registry, labels: Labels) ->
         shown = [nothing_label(item.name) if exclude else anything_label(item.name)]
         exclude = False
     else:
-        shown = [labels[item.name](value) if item.name in labels else value for value in item.values]
+        values = [exact_value(text) for text in item.values] if item.exact else list(item.values)
+        name_of = labels.get(item.name, str)
+        shown = [nothing_label(item.name) if value is None else name_of(value) for value in values]
     return Chip(
         label=label,
         values=shown[:4],

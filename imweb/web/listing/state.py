@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from imweb.errors import Detail, ValidationFailed
 from imweb.incidents.fields import Kind, Registry
-from imweb.incidents.params import ListQuery, parse_listing, sort_entries
+from imweb.incidents.params import FieldFilter, ListQuery, parse_listing, sort_entries, typed, unknown
 
 Json = dict[str, Any]
 Mode = Literal["grouped", "all", "incidents"]
@@ -22,24 +22,30 @@ DEFAULT_START, DEFAULT_END, OPEN_END = "now-1d", "now", "any"
 # Parameters of the page itself; a field of such a name is written `f.name`.
 OWN = frozenset(
     {"q", "start", "end", "mode", "sort", "size", "from", "rs", "open", "at", "jump", "add", "op", "value", "last"}
-    | {"unit", "by", "format", "since"}
+    | {"unit", "by", "format", "since", "group_by", "mark"}
 )
 ANY = "*"
+# "Has no value" among exact values; a value that begins so is written with one more.
+NOTHING = "~"
 _WHOLE = re.compile(r"-?\d{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A filter by a field: one of the values, or none of them; `*` is any value at all."""
+    """A filter by a field: one of the values, or none of them; `*` is any value at all.
+
+    An `exact` one is a part of a list that was grouped by the field: the value itself, no pattern, and `~` for none.
+    """
 
     name: str
     values: tuple[str, ...]
     exclude: bool = False
+    exact: bool = False
 
     @property
     def is_presence(self) -> bool:
         """Return whether this asks only if the field has a value."""
-        return self.values == (ANY,)
+        return self.values == (ANY,) and not self.exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class ListState:
     at: str = ""
     filters: tuple[Chosen, ...] = ()
     path: str = "/incidents/"
+    group_by: str = ""
 
     @classmethod
     def of(cls, parameters: Mapping[str, Sequence[str]], path: str, default_size: int = SIZES[0]) -> ListState:
@@ -77,6 +84,7 @@ class ListState:
             at=last.get("at", ""),
             filters=tuple(_chosen(parameters)),
             path=path,
+            group_by=last.get("group_by", "").strip()[:256],
         )
 
     # Changes
@@ -142,6 +150,12 @@ class ListState:
         """Return the state without one filter."""
         return self.fresh(filters=tuple(other for other in self.filters if other != item))
 
+    def part(self, name: str, values: Iterable[str | None]) -> ListState:
+        """Return the part of the same frozen list whose field has one of exactly these values, None for no value."""
+        item = Chosen(name, tuple(exact_text(value) for value in values), exact=True)
+        rest = tuple(other for other in self.filters if not (other.exact and other.name == name and not other.exclude))
+        return self.within(filters=(*rest, item), group_by="", offset="0")
+
     # Writing
 
     def pairs(self, *, keep_place: bool = True) -> list[tuple[str, str]]:
@@ -157,6 +171,8 @@ class ListState:
             found.append(("mode", self.mode))
         if self.sort:
             found.append(("sort", self.sort))
+        if self.group_by:
+            found.append(("group_by", self.group_by))
         if keep_place:
             found.append(("size", self.size))
             places = (("from", self.offset if self.offset != "0" else ""), ("rs", self.rs), ("at", self.at))
@@ -182,7 +198,9 @@ class ListState:
         faults: list[Detail] = []
         body: Json = {
             "query_string": self.q or None,
-            "additional_fields": [entry for item in self.filters for entry in _entries(item, registry)],
+            "additional_fields": [
+                entry for item in self.filters if not item.exact for entry in _entries(item, registry)
+            ],
             "start_time": None if self.start == OPEN_END else self.start,
             "end_time": None if self.end == OPEN_END else self.end,
             "is_show_aggs": False if self.mode == "incidents" else None,
@@ -201,7 +219,9 @@ class ListState:
 
     def query(self, registry: Registry, zone: str, pit: str | None) -> ListQuery:
         """Return the page that the address asks for; raises `ValidationFailed` with every fault."""
-        return parse_listing({**self.raw(registry), "pit": pit}, registry=registry, zone=zone)
+        query = parse_listing({**self.raw(registry), "pit": pit}, registry=registry, zone=zone)
+        narrow = _narrow(self.filters, registry, zone)
+        return replace(query, filters=replace(query.filters, narrow=narrow)) if narrow else query
 
 
 def _number(text: str) -> int | str:
@@ -213,16 +233,50 @@ def _chosen(parameters: Mapping[str, Sequence[str]]) -> Iterable[Chosen]:
         given = tuple(dict.fromkeys(value for value in values if value != ""))
         if not given or name in OWN or name.startswith("csrf"):
             continue
-        if name.startswith("not."):
-            yield Chosen(name.removeprefix("not."), given, exclude=True)
+        exclude = name.startswith("not.")
+        name = name.removeprefix("not.") if exclude else name
+        if name.startswith("is."):
+            yield Chosen(name.removeprefix("is."), given, exclude, exact=True)
         else:
-            yield Chosen(name.removeprefix("f."), given)
+            yield Chosen(name if exclude else name.removeprefix("f."), given, exclude)
+
+
+def exact_text(value: str | None) -> str:
+    """Return how an exact value stands in an address; None is "has no value"."""
+    if value is None:
+        return NOTHING
+    return NOTHING + value if value.startswith(NOTHING) else value
+
+
+def exact_value(text: str) -> str | None:
+    """Return the exact value that a text in an address means."""
+    return None if text == NOTHING else text.removeprefix(NOTHING)
+
+
+def _narrow(filters: Iterable[Chosen], registry: Registry, zone: str) -> tuple[FieldFilter, ...]:
+    faults: list[Detail] = []
+    found = []
+    for item in filters:
+        if not item.exact:
+            continue
+        known = registry.get(item.name)
+        if known is None:
+            faults.append(Detail(item.name, unknown(item.name, registry)))
+            continue
+        meant = [exact_value(text) for text in item.values]
+        values = tuple(None if value is None else typed(known, value, item.name, faults, zone) for value in meant)
+        found.append(FieldFilter(known, "is", values, item.exclude))
+    if faults:
+        raise ValidationFailed.of(faults)
+    return tuple(found)
 
 
 def _parameter(item: Chosen) -> str:
+    if item.exact:
+        return f"not.is.{item.name}" if item.exclude else f"is.{item.name}"
     if item.exclude:
         return f"not.{item.name}"
-    ambiguous = item.name in OWN or item.name.startswith(("not.", "f.", "csrf"))
+    ambiguous = item.name in OWN or item.name.startswith(("not.", "f.", "is.", "csrf"))
     return f"f.{item.name}" if ambiguous else item.name
 
 
