@@ -157,8 +157,7 @@ def _key(bucket: Json) -> str:
 def new_since(actor: Actor, filters: Filters, since_ms: int) -> int:
     """Return how many documents under these filters were created after a moment, counted in the live indices."""
     with result_set(actor, replace(filters, end_time=None, collapse_grouped=False), None, snapshot=False) as found:
-        clause = {"range": {"created_at": {"gt": since_ms, "format": "epoch_millis"}}}
-        return found.reader.count(clause)
+        return found.reader.count(dsl.date_range("created_at", {"gt": since_ms}))
 
 
 def seen_before(actor: Actor, docs: Sequence[Document], now_ms: int) -> dict[str, Earlier]:
@@ -217,9 +216,7 @@ def change_before(actor: Actor, filters: Filters, pit: str | None) -> Change | N
 def rows_before(actor: Actor, filters: Filters, pit: str | None, at_ms: int, *, newest_first: bool = True) -> int:
     """Return how many rows stand before a moment in the order of time: the offset to begin at to see it first."""
     with result_set(actor, filters, pit, snapshot=False) as found:
-        return found.reader.count(
-            {"range": {"@timestamp": {("gt" if newest_first else "lt"): at_ms, "format": "epoch_millis"}}}
-        )
+        return found.reader.count(dsl.date_range("@timestamp", {("gt" if newest_first else "lt"): at_ms}))
 
 
 def counts(actor: Actor, filters: Filters, pit: str | None) -> Counts:

@@ -254,3 +254,26 @@ def test_older_entries_have_an_address_without_a_script(client: Client, one: str
     assert client.get("/incidents/i1/?before=nonsense").status_code == 400
     assert client.get("/incidents/i1/history?before=nonsense", headers=HX).status_code == 400
     assert client.get("/incidents/nobody/history?before=x", headers=HX).status_code == 404
+
+
+def test_a_choice_takes_its_options_and_what_stands_there_already(client: Client, indices: None) -> None:
+    CustomField.objects.create(name="site", label="Site", type="select", options=["north", "south"])
+    CustomField.objects.create(name="tags", label="Tags", type="multiselect", options=["a", "b"])
+    CustomField.objects.create(name="town", label="Town", type="select", options=["x"], live_options=True)
+    apply_custom_fields()
+    stored.incidents({"i1": {"@timestamp": at(0), "site": "gone", "tags": ["old"]}})
+    for name, value in (("site", "west"), ("tags", ["a", "west"])):
+        page = client.post("/incidents/i1/change", {"set": name, f"v.{name}": value, "rev": "1"}).content.decode()
+        assert "“west” is none of the options" in page
+    assert source()["site"] == "gone"
+    for name, value in (("site", "gone"), ("tags", ["old", "b"]), ("town", "anywhere")):
+        client.post("/incidents/i1/change", {"set": name, f"v.{name}": value})
+        assert source()[name] == value
+
+
+def test_minus_zero_is_stored_as_zero(client: Client, indices: None) -> None:
+    CustomField.objects.create(name="score", label="Score", type="number")
+    apply_custom_fields()
+    stored.incidents({"i1": {"@timestamp": at(0), "score": 5.0}})
+    client.post("/incidents/i1/change", {"set": "score", "v.score": "-0"})
+    assert str(source()["score"]) == "0.0"
