@@ -77,8 +77,16 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
         back = parts.path + (f"?{parts.query}" if parts.query else "")
         address = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back or '/', 'expired': '1'})}"
         return HttpResponse(status=204, headers={"HX-Redirect": address})
-    back = request.get_full_path() if request.method in ("GET", "HEAD") else urlsplit(current).path or "/"
+    back = request.get_full_path() if request.method in ("GET", "HEAD") else _page_before(request)
     return HttpResponseRedirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}")
+
+
+def _page_before(request: HttpRequest) -> str:
+    """Return the page of ours that a form was sent from; the form's own address would answer to POST only."""
+    parts = urlsplit(request.headers.get("Referer", ""))
+    if parts.netloc != request.get_host() or not parts.path.startswith("/"):
+        return "/"
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def toast_headers(kind: str, text: str, **more: Any) -> dict[str, str]:

@@ -12,6 +12,7 @@ import "./suggest.js";
 import "./chart.js";
 import "./list.js";
 import "./keys.js";
+import "./returning.js";
 
 // Light and dark without a reload; the form also works by itself.
 document.addEventListener("submit", (event) => {

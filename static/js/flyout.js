@@ -118,7 +118,8 @@ document.addEventListener("htmx:afterSettle", () => {
 });
 
 // Drafts: what was typed into a card is kept over errors, reloads and an expired session, until it was saved.
-const draftKey = (field) => `im-draft:${field.dataset.draft}`;
+// They are the user's own: who signs in after him in the same tab does not read them.
+const draftKey = (field) => `im-draft:${document.body.dataset.user}:${field.dataset.draft}`;
 document.addEventListener("input", (event) => {
   const field = event.target.closest("[data-draft]");
   if (field) { try { sessionStorage.setItem(draftKey(field), field.value); } catch { /* Not kept in private mode. */ } }
