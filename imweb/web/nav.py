@@ -48,6 +48,8 @@ class NavGroup:
 
 
 ME = "{me}"
+# Only groups have a number of incidents.
+GROUPS_ALONE = ">=1"
 
 GROUPS: list[tuple[_StrPromise, list[Entry]]] = [
     (
@@ -110,6 +112,11 @@ def groups_for(user: User, path: str, query: dict[str, str]) -> list[NavGroup]:
     return found
 
 
+def _of_groups(query: dict[str, str]) -> bool:
+    """Return whether a list is narrowed to groups, as the entry of that name opens it."""
+    return query.get("incidents_count") == GROUPS_ALONE and query.get("mode") != "incidents"
+
+
 def _item(entry: Entry, user: User, path: str, query: dict[str, str]) -> NavItem | None:
     if not user.may(entry.permission):
         return None
@@ -122,6 +129,9 @@ def _item(entry: Entry, user: User, path: str, query: dict[str, str]) -> NavItem
     if wanted:
         active = here and all(query.get(name) == value for name, value in wanted.items())
     else:
-        # An entry without a query gives way to its neighbour with one.
-        active = here and not (entry.url_name == "incidents" and query.get("reviewer") == user.username)
+        # An entry without a query gives way to its neighbours that the query speaks of.
+        others = query.get("reviewer") == user.username or _of_groups(query)
+        active = here and not (entry.url_name == "incidents" and others)
+    if entry.url_name == "groups":
+        active = path == reverse("incidents") and _of_groups(query)
     return NavItem(str(entry.label), entry.icon, url + (f"?{urlencode(wanted)}" if wanted else ""), active)

@@ -11,6 +11,7 @@ from imweb.accounts import permissions as may
 from imweb.accounts.actor import actor_of
 from imweb.audit.trail import record
 from imweb.errors import ValidationFailed
+from imweb.incidents import pits
 from imweb.incidents.access import registry_of
 from imweb.incidents.models import CustomField
 from imweb.incidents.pits import result_sets
@@ -38,10 +39,17 @@ def export(request: PageRequest) -> HttpResponse | StreamingHttpResponse:
     lease, _reopened = result_sets.lease_for(
         str(request.session.session_key), key, request.user.pk, state.mode != "incidents"
     )
-    query = state.query(known, actor.time_zone, lease.token)
+    # A tab that closes ends the page's lease, and the file goes on.
+    own = pits.share(lease)
+    query = state.query(known, actor.time_zone, own.token)
     whole = kind == "ndjson"
-    # Read before the answer begins, so that a fault is a page and not a broken file.
-    found = rows.pages(actor, query, rows.first_page(actor, query, whole=whole), whole=whole)
+    try:
+        # Read before the answer begins, so that a fault is a page and not a broken file.
+        first = rows.first_page(actor, query, whole=whole)
+    except BaseException:
+        pits.release_pit(own.token, actor.user_id)
+        raise
+    found = rows.held(rows.pages(actor, query, first, whole=whole), own)
     custom = [item.field for item in CustomField.objects.filter(hidden=False) if item.name not in actor.hidden]
     body = rows.ndjson(found) if whole else rows.csv_lines(found, custom, query.filters.tz, actor.hidden)
     asked = {name: values for name, values in parameters.items() if name not in ("format", "rs")}

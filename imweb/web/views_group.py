@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from imweb.accounts import permissions as may
+from imweb.web.nav import GROUPS_ALONE
 from imweb.web.page import PageRequest, page
 
 
 @page(may.VIEW)
 def groups(request: PageRequest) -> HttpResponse:
     """Show the aggregation results of the last week."""
-    return HttpResponseRedirect(f"{reverse('incidents')}?start=now-7d&incidents_count=%3E%3D1")
+    query = urlencode({"start": "now-7d", "incidents_count": GROUPS_ALONE})
+    return HttpResponseRedirect(f"{reverse('incidents')}?{query}")

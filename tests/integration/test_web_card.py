@@ -199,6 +199,17 @@ def test_the_groups_entry_lists_groups_alone(client: Client, indices: None) -> N
     html = client.get(address.replace("start=now-7d", "start=2025-11-01&end=2025-12-31")).content.decode()
     assert 'data-key="aggregation/g1"' in html
     assert 'data-key="incident/alone"' not in html
+    assert _where(html) == ["Groups"]
+    assert _where(client.get("/incidents/").content.decode()) == ["Incidents"]
+    assert _where(client.get("/incidents/?mode=incidents&incidents_count=%3E%3D1").content.decode()) == ["Incidents"]
+
+
+def _where(html: str) -> list[str]:
+    """Return the entries of the side navigation that are marked as where one stands."""
+    side = html[html.index('<nav class="im-nav') : html.index("</nav>")]
+    return [
+        re.sub(r"<[^>]+>", "", line).strip() for line in re.findall(r'<a [^>]*aria-current="page".*?</a>', side, re.S)
+    ]
 
 
 def test_an_administrator_deletes_and_the_card_says_so(one: str, administrator: User) -> None:

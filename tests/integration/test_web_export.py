@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from imweb.accounts.models import Role, User
+from imweb.incidents.pits import ledger, result_sets
 from tests import stored
 from tests.stored import at
 
@@ -69,3 +70,30 @@ def test_only_what_is_filtered_leaves_and_faults_are_pages(client: Client, indic
     role.save()
     assert client.get(f"/incidents/export?{LIST}&format=csv").status_code == 403
     assert "Export" not in client.get(f"/incidents/?{LIST}").content.decode()
+
+
+def test_a_download_goes_on_when_its_tab_closes_and_ends_its_own_lease(
+    client: Client, indices: None, analyst: User
+) -> None:
+    stored.incidents({f"i{n}": {"@timestamp": at(-n), "title": f"T {n}", "severity": "low"} for n in range(2_300)})
+    page = client.get(f"/incidents/?{LIST}").content.decode()
+    rs = re.findall(r'data-rs="([^"]+)"', page)[0]
+    assert len(ledger.leases_of_user(analyst.pk)) == 1
+    parts = iter(client.get(f"/incidents/export?{LIST}&rs={rs}&format=ndjson").streaming_content)  # type: ignore[attr-defined]
+    read = next(parts)
+    assert len(ledger.leases_of_user(analyst.pk)) == 2
+    assert result_sets.release_result_set(str(client.session.session_key), rs)
+    read += b"".join(parts)
+    assert [json.loads(line)["_meta"]["id"] for line in read.decode().splitlines()] == [f"i{n}" for n in range(2_300)]
+    assert ledger.leases_of_user(analyst.pk) == []
+
+
+def test_a_download_that_is_broken_off_ends_its_lease(client: Client, indices: None, analyst: User) -> None:
+    stored.incidents({f"i{n}": {"@timestamp": at(-n), "severity": "low"} for n in range(1_500)})
+    page = client.get(f"/incidents/?{LIST}").content.decode()
+    rs = re.findall(r'data-rs="([^"]+)"', page)[0]
+    answer = client.get(f"/incidents/export?{LIST}&rs={rs}&format=csv")
+    next(iter(answer.streaming_content))  # type: ignore[attr-defined]
+    next(iter(answer.streaming_content))  # type: ignore[attr-defined]
+    answer.close()
+    assert len(ledger.leases_of_user(analyst.pk)) == 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         release_all,
         release_pit,
         report_lost,
+        share,
         shorten,
         use_pit,
     )
@@ -40,6 +41,7 @@ _HOME = {
     "release_all": "pool",
     "release_pit": "pool",
     "report_lost": "pool",
+    "share": "pool",
     "shorten": "pool",
     "sweep": "sweeper",
     "use_pit": "pool",
@@ -56,6 +58,7 @@ __all__ = [
     "release_all",
     "release_pit",
     "report_lost",
+    "share",
     "shorten",
     "sweep",
     "use_pit",

@@ -74,6 +74,17 @@ def use_pit(token: str, user_id: int, *, field: str = "pit") -> Lease:
     return lease
 
 
+def share(lease: Lease) -> Lease:
+    """Return another lease on the same point in time, which ends by itself and not with the first (`PitExpired`)."""
+    own = _sealed(replace(lease, id=tokens.new_id(), token=""))
+    try:
+        if not ledger.adopt(own, [(own.user_id, own.id)]):
+            raise _over()
+    except LedgerDown:
+        local_pool().use(own)
+    return own
+
+
 def release_pit(token: str, user_id: int, *, field: str = "id") -> bool:
     """End a lease; return whether it was alive. Raises as `use_pit`, but never `PitExpired`."""
     return _release(read(token, user_id, field=field))

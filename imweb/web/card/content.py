@@ -154,7 +154,7 @@ def custom_facts(doc: Document, custom: Sequence[CustomField], tz: ZoneInfo) -> 
 
 
 def _custom_fact(value: Any, item: CustomField, tz: ZoneInfo) -> Fact:
-    values = tuple(scalar(v) if not isinstance(v, float) else f"{v:g}" for v in _many(value))
+    values = tuple(scalar(v) if not isinstance(v, float) else f"{v + 0:g}" for v in _many(value))
     text = ", ".join(values)
     if item.type == "datetime" and values and (moment := parse_datetime(values[0])):
         local = moment.astimezone(tz)

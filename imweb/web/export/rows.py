@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from imweb.accounts.actor import Actor
-from imweb.incidents import services
+from imweb.errors import ImError
+from imweb.incidents import pits, services
 from imweb.incidents.documents import LIST_EXCLUDES, Document
 from imweb.incidents.fields import FieldDef, Kind
 from imweb.incidents.params import ListQuery
@@ -65,6 +67,16 @@ def pages(actor: Actor, query: ListQuery, first: Page, *, whole: bool) -> Iterat
         page = services.list_documents(actor, following, excludes=excludes)
 
 
+def held(found: Iterator[Sequence[Document]], lease: pits.Lease) -> Iterator[Sequence[Document]]:
+    """Yield pages and end their lease with the last of them, or when the download is broken off."""
+    try:
+        yield from found
+    finally:
+        # The file is complete by now; a lease that cannot be given back ends by itself.
+        with suppress(ImError):
+            pits.release_pit(lease.token, lease.user_id)
+
+
 def ndjson(found: Iterator[Sequence[Document]]) -> Iterator[bytes]:
     """Yield one JSON object a line, as the API gives it."""
     for docs in found:
@@ -100,7 +112,8 @@ def _cell(doc: Document, name: str, tz: tzinfo, is_date: bool) -> Any:
     if is_date:
         return _local(value, tz)
     if isinstance(value, bool | int | float):
-        return f"{value:g}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else value
+        # Adding zero takes the sign from minus zero.
+        return f"{value + 0:g}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else value
     if isinstance(value, list):
         return defused("; ".join(str(item) for item in value))
     return defused(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -220,7 +220,8 @@ def cell(source: Json, column: FieldDef, words: Words) -> str:
     if column.kind == "date" and value:
         at_ms = _ms(first(value))
         return clock(at_ms, words.now_ms, words.tz) if at_ms else str(first(value))
-    found = [f"{item:g}" if isinstance(item, float) else str(item) for item in _many(value)]
+    # Adding zero takes the sign from minus zero.
+    found = [f"{item + 0:g}" if isinstance(item, float) else str(item) for item in _many(value)]
     return ", ".join(found[:SHOWN_VALUES]) + (f" +{len(found) - SHOWN_VALUES}" if len(found) > SHOWN_VALUES else "")
 
 
