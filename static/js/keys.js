@@ -5,7 +5,9 @@ import { announce, toast } from "./toasts.js";
 import { bulk } from "./bulk.js";
 import { ticked } from "./table.js";
 
-const rows = () => [...document.querySelectorAll(".im-table tr[data-key]")];
+const ROW = "tr[data-key], tr.im-fold";
+const rows = () => [...document.querySelectorAll(`.im-table :is(${ROW})`)];
+const linkOf = (row) => row.querySelector("a[data-open]") ?? row.querySelector("a[data-members]");
 const here = () => document.querySelector("tr.is-here");
 const card = () => document.getElementById("card");
 
@@ -18,7 +20,7 @@ function go(step) {
   const next = list[Math.min(Math.max(to, 0), list.length - 1)];
   here()?.classList.remove("is-here");
   next.classList.add("is-here");
-  next.querySelector("a[data-open]").focus({ preventScroll: true });
+  linkOf(next)?.focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });
   return to >= 0 && to < list.length;
 }
@@ -57,7 +59,7 @@ const formUrl = (row, act) => `${row.querySelector("a[data-open]").dataset.card}
 function readAhead(row, act) {
   const list = rows();
   const next = list[list.indexOf(row) + 1];
-  if (!next) return;
+  if (!next?.dataset.key) return;
   const url = formUrl(next, act);
   const html = fetch(url, { headers: { "HX-Request": "true", "HX-Target": "act-body" } })
     .then((answer) => (answer.status === 200 ? answer.text() : ""))
@@ -87,7 +89,8 @@ function change(act, onCard) {
     return;
   }
   const row = here();
-  if (!row) { announce("Choose a row first."); none("Choose a row first: its neighbours are one key away."); return; }
+  if (!row) { none("Choose a row first: move to it by key, or click beside its title."); return; }
+  if (!row.dataset.key) { none("This is a whole group: open it, or tick it to change all of it."); return; }
   if (act !== "assign") { ask(row, act); return; }
   const values = { take: "1", rev: row.dataset.rev };
   window.htmx.ajax("POST", formUrl(row, act), { source: "#act-body", target: "#act-body", swap: "innerHTML", values });
@@ -103,7 +106,7 @@ const ACTS = {
   help,
   down: () => move(1),
   up: () => move(-1),
-  tick: () => press("input[data-tick]", here() ?? document.createElement("i")),
+  tick: () => here() && press("input[type=checkbox]", here()),
   forward: () => press("a[data-next]"),
   back: () => press("a[data-previous]"),
   refresh: () => press("a[data-refresh]"),
@@ -127,7 +130,7 @@ document.addEventListener("keydown", (event) => {
   if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], .im-pop")) return;
   if (document.querySelector("dialog[open]")) return;
   if (event.key === "Enter" && here() && event.target === document.body) {
-    here().querySelector("a[data-open]")?.click();
+    linkOf(here())?.click();
     return;
   }
   const keys = bound();
@@ -137,9 +140,18 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
+// What is typed is sent without leaving it.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+  const form = event.target.matches("textarea") && event.target.closest("#card form, #act-body form");
+  if (!form) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
+
 // The row that has the focus is the row that the keys mean.
 document.addEventListener("focusin", (event) => {
-  const row = event.target.closest?.("tr[data-key]");
+  const row = event.target.closest?.(ROW);
   if (!row || row === here()) return;
   here()?.classList.remove("is-here");
   row.classList.add("is-here");
@@ -166,5 +178,5 @@ document.addEventListener("htmx:afterSettle", (event) => {
 document.addEventListener("close", (event) => {
   if (event.target.id !== "act") return;
   document.getElementById("act-body").replaceChildren();
-  here()?.querySelector("a[data-open]")?.focus({ preventScroll: true });
+  if (here()) linkOf(here())?.focus({ preventScroll: true });
 }, true);

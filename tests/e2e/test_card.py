@@ -235,3 +235,18 @@ def test_what_was_decided_before_is_offered_as_the_verdict(
     expect(card.locator("summary", has_text="Status")).to_contain_text("Closed")
     held = source("i03")
     assert (held["status"], held["resolution"], held["severity"]) == ("closed", "false_positive", "high")
+
+
+def test_older_history_is_read_to_its_beginning(desk: Desk, list_url: str, lead: User) -> None:
+    for number in range(104):
+        editing.update(actor_of(lead), "incident", "i03", {"comment": f"said {number:03}"})
+    page = desk(lead)
+    card = open_card(page, list_url)
+    expect(card.get_by_role("link", name="History 100+")).to_be_visible()
+    expect(card.get_by_text("said 002")).to_have_count(0)
+    card.get_by_role("link", name="Show older entries").scroll_into_view_if_needed()
+    if folder := os.environ.get("IM_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/history-older.png", caret="initial")
+    card.get_by_role("link", name="Show older entries").click()
+    expect(card.get_by_text("said 000")).to_be_visible()
+    expect(card.get_by_role("link", name="Show older entries")).to_have_count(0)
