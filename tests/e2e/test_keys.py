@@ -139,6 +139,7 @@ def test_who_presses_second_sees_who_was_first(desk: Desk, list_url: str, lead: 
     shot(page, "keys-collision")
     dialog.get_by_text("Keep theirs").click()
     expect(dialog).to_be_hidden()
+    expect(here(page).locator(".im-c-rev")).to_contain_text("analyst")
     assert source(doc_id)["reviewer"] == "analyst"
 
 
