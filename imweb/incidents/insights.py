@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from imweb.accounts.actor import Actor
-from imweb.incidents import access, dsl
+from imweb.incidents import access, clauses, dsl
 from imweb.incidents.compiling import compile_filters
 from imweb.incidents.documents import Document, iso
 from imweb.incidents.dsl import IS_AGGREGATION, NOT_DELETED
@@ -44,10 +44,11 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """How often the same rule fired on the same host in the last 30 days, and what was decided."""
+    """How often the same rule fired on the same host, or by the same user, in the last 30 days; what was decided."""
 
     count: int
     resolutions: dict[str, int]
+    by: Literal["host", "user"] = "host"
 
     @property
     def verdict(self) -> tuple[str, int] | None:
@@ -160,43 +161,90 @@ def new_since(actor: Actor, filters: Filters, since_ms: int) -> int:
         return found.reader.count(dsl.date_range("created_at", {"gt": since_ms}))
 
 
-def seen_before(actor: Actor, docs: Sequence[Document], now_ms: int) -> dict[str, Earlier]:
-    """Return, by document key, what is known of the same rule on the same host in the 30 days before now."""
-    marks = sorted({doc.fingerprint for doc in docs if doc.kind == "incident" and doc.fingerprint})
-    if not marks:
+def seen_before(actor: Actor, docs: Sequence[Document], now_ms: int) -> dict[str, list[Earlier]]:
+    """Return, by document key, what is known of the same rule in the 30 days before now: on the host, by the user."""
+    # One that ends so names no host: all of the rule's, wherever they were, are not "the same".
+    incidents = [doc for doc in docs if doc.kind == "incident"]
+    marks = sorted({doc.fingerprint for doc in incidents if doc.fingerprint and doc.fingerprint[-1] != "|"})
+    pairs: dict[_Pair | None, str] = {pair: f"u{number}" for number, pair in enumerate(_user_pairs(actor, docs))}
+    if not marks and not pairs:
         return {}
     start = now_ms - SEEN_DAYS * DAY_MS
+    same = [_pair_clause(pair) for pair in pairs if pair]
+    if marks:
+        same.append({"terms": {"fingerprint": marks}})
     query = {
         "bool": {
-            "filter": [{"terms": {"fingerprint": marks}}, *dsl.time_clause(start, None), *access.clauses(actor)],
+            "filter": [clauses.any_of(same), *dsl.time_clause(start, None), *access.clauses(actor)],
             "must_not": [NOT_DELETED],
         }
     }
-    verdicts = {"terms": {"field": "resolution", "size": 10}}
-    aggs = {
-        "marks": {
-            "terms": {"field": "fingerprint", "size": len(marks)},
-            "aggs": {} if "resolution" in actor.hidden else {"resolutions": verdicts},
-        }
-    }
-    answer = gateway().search({"size": 0, "query": query, "aggs": aggs}, index=schema.incidents_alias())
-    known = {bucket["key"]: bucket for bucket in answer["aggregations"]["marks"]["buckets"]}
-    found: dict[str, Earlier] = {}
+    inside: Json = (
+        {} if "resolution" in actor.hidden else {"resolutions": {"terms": {"field": "resolution", "size": 10}}}
+    )
+    aggs: Json = {}
+    if marks:
+        terms = {"field": "fingerprint", "size": len(marks), "include": marks}
+        aggs["marks"] = {"terms": terms, "aggs": inside}
+    if pairs:
+        named = {name: _pair_clause(pair) for pair, name in pairs.items() if pair}
+        aggs["pairs"] = {"filters": {"filters": named}, "aggs": inside}
+    answer = gateway().search({"size": 0, "query": query, "aggs": aggs}, index=schema.incidents_alias())["aggregations"]
+    by_mark = {bucket["key"]: bucket for bucket in answer["marks"]["buckets"]} if marks else {}
+    by_pair = answer["pairs"]["buckets"] if pairs else {}
+    found: dict[str, list[Earlier]] = {}
     for doc in docs:
-        bucket = known.get(doc.fingerprint)
-        if doc.kind != "incident" or not bucket:
+        if doc.kind != "incident":
             continue
         within = str(doc.source.get("@timestamp", "")) >= iso(start)
-        resolutions = {
-            str(part["key"]): int(part["doc_count"]) for part in bucket.get("resolutions", {}).get("buckets", ())
-        }
-        own = doc.source.get("resolution")
-        if within and own in resolutions:
-            resolutions[own] -= 1
-        others = int(bucket["doc_count"]) - (1 if within else 0)
-        if others > 0:
-            found[doc.key] = Earlier(others, {name: count for name, count in resolutions.items() if count})
+        pair = _user_pair(doc)
+        known = []
+        if bucket := by_mark.get(doc.fingerprint):
+            known.append(_earlier(bucket, "host", doc, within))
+        if pair in pairs:
+            known.append(_earlier(by_pair[pairs[pair]], "user", doc, within))
+        if present := [item for item in known if item.count > 0]:
+            found[doc.key] = present
     return found
+
+
+def _earlier(bucket: Json, by: Literal["host", "user"], doc: Document, within: bool) -> Earlier:
+    """Return what a bucket says of the others than the document itself."""
+    parts = bucket.get("resolutions", {}).get("buckets", ())
+    resolutions = {str(part["key"]): int(part["doc_count"]) for part in parts}
+    own = doc.source.get("resolution")
+    if within and own in resolutions:
+        resolutions[own] -= 1
+    others = int(bucket["doc_count"]) - (1 if within else 0)
+    return Earlier(others, {name: count for name, count in resolutions.items() if count}, by)
+
+
+# Of a document: the rule's field, its value, the user.
+_Pair = tuple[str, str, str]
+
+
+def _user_pairs(actor: Actor, docs: Sequence[Document]) -> list[_Pair]:
+    if "entities.user" in actor.hidden:
+        return []
+    return sorted({pair for doc in docs if doc.kind == "incident" and (pair := _user_pair(doc))})
+
+
+def _user_pair(doc: Document) -> _Pair | None:
+    user = _first((doc.source.get("entities") or {}).get("user"))
+    rule = doc.source.get("rule") or {}
+    for name in ("id", "name"):
+        if user and (value := _first(rule.get(name))):
+            return f"rule.{name}", value, user
+    return None
+
+
+def _pair_clause(pair: _Pair) -> Json:
+    path, rule, user = pair
+    return {"bool": {"filter": [{"term": {path: rule}}, {"term": {"entities.user": user}}]}}
+
+
+def _first(value: Any) -> str:
+    return str((value[0] if value else "") if isinstance(value, list) else value or "")
 
 
 def change_before(actor: Actor, filters: Filters, pit: str | None) -> Change | None:

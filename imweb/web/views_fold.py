@@ -39,9 +39,8 @@ def fold(request: PageRequest) -> HttpResponse:
     shown = columns(here.preferences, here.registry, here.custom)
     total = found.total or 0
     values: Json = {
-        "rows": rows(found.docs, load.words(here, found, shown)),
+        "rows": rows(found.docs, load.words(here, found, shown, state)),
         "group": request.GET.get("mark", "")[:16],
-        "tickable": True,
         "all_url": state.url,
         "may_bulk": here.actor.may(may.BULK),
         "total": total,

@@ -156,7 +156,7 @@ def members(request: PageRequest, result_id: str) -> HttpResponse:
     shown = columns(here.preferences, here.registry, here.custom)
     all_url = base.with_filter("incident_aggregation_result_id", [result_id]).url
     values: Json = {
-        "rows": rows(found.docs, load.words(here, found, shown)),
+        "rows": rows(found.docs, load.words(here, found, shown, state)),
         "group": result_id,
         "all_url": all_url,
         "may_bulk": here.actor.may(may.BULK),

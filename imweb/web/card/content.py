@@ -206,23 +206,32 @@ def generation(doc: Document) -> Json | None:
     return {**ways, "since": held.get("since_closing")} if ways or held.get("since_closing") else None
 
 
-def before(doc: Document, earlier: Earlier | None) -> Json | None:
-    """Return what is known of the same rule on the same host: how often, the verdicts, where they stand."""
-    if earlier is None:
+def before(doc: Document, known: Sequence[Earlier] | None) -> Json | None:
+    """Return what is known of the same rule on the same host and by the same user: how often, the verdicts, where."""
+    if not known:
         return None
+    parts = [_seen_part(doc, item) for item in known]
+    top = next((item.verdict for item in known if item.verdict), None)
+    return {
+        "parts": parts,
+        "top": top[0] if top else "",
+        "top_label": workflows.RESOLUTIONS.get(top[0], top[0]).lower() if top else "",
+    }
+
+
+def _seen_part(doc: Document, earlier: Earlier) -> Json:
     rule = doc.source.get("rule") or {}
     filters: dict[str, str | list[str]] = {}
     for name, value in (("rule.name", rule.get("name")), ("rule.id", None if rule.get("name") else rule.get("id"))):
         if value:
             filters[name] = str(first(value))
-    if host := first((doc.source.get("entities") or {}).get("host")):
-        filters["entities.host"] = str(host)
+    if value := first((doc.source.get("entities") or {}).get(earlier.by)):
+        filters[f"entities.{earlier.by}"] = str(value)
     verdicts = sorted(earlier.resolutions.items(), key=lambda item: -item[1])
     return {
+        "by": earlier.by,
         "count": earlier.count,
         "verdicts": [(workflows.RESOLUTIONS.get(name, name).lower(), count) for name, count in verdicts],
-        "top": verdicts[0][0] if verdicts else "",
-        "top_label": workflows.RESOLUTIONS.get(verdicts[0][0], verdicts[0][0]).lower() if verdicts else "",
         "url": list_url(filters),
     }
 

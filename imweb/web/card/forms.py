@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from imweb.errors import ValidationFailed
+from imweb.incidents.access import access_fields
 from imweb.incidents.custom_fields import no_option
 from imweb.incidents.models import CustomField
 
@@ -50,7 +51,8 @@ def changes(
 
 
 def _require_options(item: CustomField, values: list[str], standing: Callable[[], Mapping[str, Any]]) -> None:
-    if not no_option(item, values):
+    # Of an access field the write itself says that it is never edited.
+    if not no_option(item, values) or item.name in access_fields():
         return
     stands = standing().get(item.name)
     kept = stands if isinstance(stands, list) else [stands]

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from django.urls import reverse
+
 from imweb.accounts.models import User
 from imweb.incidents import history, insights, mitre
 from imweb.incidents.documents import DocKind, Document
@@ -19,6 +21,7 @@ from imweb.web.listing.load import Frame
 from imweb.web.listing.load import words as row_words
 from imweb.web.listing.preferences import columns
 from imweb.web.listing.rows import card_url, first, row
+from imweb.web.listing.state import ListState
 from imweb.workflows import RESOLUTIONS
 
 Json = dict[str, Any]
@@ -45,7 +48,8 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None, b
     now_ms = time.time_ns() // 1_000_000
     labels = words.value_labels()
     shown = columns(here.preferences, here.registry, here.custom)
-    known = row_words(here, Page([doc], None, None, None, 0, now_ms), shown)
+    month = ListState(path=reverse("incidents"), start=f"now-{insights.SEEN_DAYS}d", mode="incidents")
+    known = row_words(here, Page([doc], None, None, None, 0, now_ms), shown, month)
     past = older(here, kind, doc_id, before)
     source = doc.source
     moves = content.steps(doc, here.actor)

@@ -133,7 +133,7 @@ def _table(here: Frame, state: ListState, lease: Lease, reopened: bool) -> Table
     if state.rs in here.edited:
         page = services.as_now(here.actor, page)
     shown = columns(here.preferences, here.registry, here.custom)
-    drawn = rows(page.docs, words(here, page, shown))
+    drawn = rows(page.docs, words(here, page, shown, state))
     by_time = query.sort.field == "@timestamp"
     links = pager(state, query.offset, query.size, len(drawn), total, drawn[-1].at_ms if drawn and by_time else None)
     if drawn and by_time:
@@ -141,8 +141,8 @@ def _table(here: Frame, state: ListState, lease: Lease, reopened: bool) -> Table
     return Table(state, query, drawn, shown, total, counted.incidents, page.now_ms, page.took_ms, links, reopened)
 
 
-def words(here: Frame, page: Page, shown: Sequence[FieldDef] = ()) -> Words:
-    """Return what a page's rows are written with."""
+def words(here: Frame, page: Page, shown: Sequence[FieldDef] = (), base: ListState | None = None) -> Words:
+    """Return what a page's rows are written with; `base` is the list in which they stand."""
     return Words(
         levels={level.name: level for level in severities()},
         statuses={status.name: status for status in all_statuses()},
@@ -150,6 +150,7 @@ def words(here: Frame, page: Page, shown: Sequence[FieldDef] = ()) -> Words:
         now_ms=page.now_ms,
         tz=here.tz,
         columns=shown,
+        base=base,
     )
 
 

@@ -15,6 +15,7 @@ from imweb.incidents.documents import Document
 from imweb.incidents.fields import FieldDef
 from imweb.incidents.insights import SEEN_DAYS, Earlier
 from imweb.incidents.severities import Severity
+from imweb.web.listing.state import ListState
 from imweb.web.listing.words import resolution_label
 from imweb.workflows import Status
 
@@ -30,6 +31,14 @@ class Named:
     name: str
     label: str
     terminal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """The list of incidents like one, and what is the same in them."""
+
+    url: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class Row:
     seen: str
     count: int | None
     members_url: str
+    similar: Similar | None = None
     cells: list[str] = field(default_factory=list)
 
 
@@ -69,10 +79,12 @@ class Words:
 
     levels: Mapping[str, Severity]
     statuses: Mapping[str, Status]
-    earlier: Mapping[str, Earlier]
+    earlier: Mapping[str, Sequence[Earlier]]
     now_ms: int
     tz: tzinfo
     columns: Sequence[FieldDef] = ()
+    # The list in which the rows stand, of which "similar" keeps the time and what the rows are.
+    base: ListState | None = None
 
 
 def card_url(kind: str, doc_id: str) -> str:
@@ -122,6 +134,7 @@ def row(doc: Document, words: Words) -> Row:
         facts=facts(source, at_ms) if group else "",
         rule=str((source.get("additional_fields") or {}).get("grouping", "")) if group else "",
         seen=seen(words.earlier.get(doc.key)),
+        similar=similar(source, words.base) if words.base and not group else None,
         count=int(source.get("incidents_count") or 0) if group else None,
         members_url=f"/incidents/list/members/{quote(doc.id, safe='')}" if group else "",
         cells=[cell(source, column, words) for column in words.columns],
@@ -182,11 +195,29 @@ def duration(seconds: float) -> str:
     return span(seconds)
 
 
-def seen(earlier: Earlier | None) -> str:
-    """Return how often the same was seen before, and what was mostly decided."""
-    if earlier is None:
+def similar(source: Json, base: ListState) -> Similar | None:
+    """Return the way to the same rule on the same host, or by the same user without one, in the same time."""
+    rule = source.get("rule") or {}
+    entities = source.get("entities") or {}
+    name = next((part for part in ("name", "id") if first(rule.get(part))), "")
+    what = next((part for part in ("host", "user") if first(entities.get(part))), "")
+    if not name or not what:
+        return None
+    state = ListState(path=base.path, start=base.start, end=base.end, mode=base.mode, size=base.size)
+    state = state.with_filter(f"rule.{name}", [str(first(rule[name]))])
+    state = state.with_filter(f"entities.{what}", [str(first(entities[what]))])
+    label = _("Similar: same rule, same host") if what == "host" else _("Similar: same rule, same user")
+    return Similar(state.url, label)
+
+
+def seen(known: Sequence[Earlier] | None) -> str:
+    """Return how often the same was seen before, on its host or else by its user, and what was mostly decided."""
+    if not known:
         return ""
+    earlier = known[0]
     often = _("%(n)s × in %(days)s d") % {"n": f"{earlier.count:,}", "days": SEEN_DAYS}
+    if earlier.by == "user":
+        often = _("%(often)s, same user") % {"often": often}
     if verdict := earlier.verdict:
         return f"{often} · {verdict[1]:,} {resolution_label(verdict[0])}"
     return often
