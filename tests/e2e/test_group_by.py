@@ -79,3 +79,24 @@ def test_a_folded_list_is_accessible(desk: Desk, list_url: str, lead: User, them
     _shot(page, f"fold-menu-{theme}")
     page.set_viewport_size({"width": 1024, "height": 768})
     _shot(page, f"fold-1024-{theme}")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_row_leads_to_those_like_it(desk: Desk, list_url: str, lead: User, theme: str) -> None:
+    page = desk(lead, theme=theme)
+    page.goto(f"{list_url}&mode=incidents")
+    row = page.locator('tr[data-key="incident/i09"]')
+    row.hover()
+    way = row.get_by_role("link", name="Similar: same rule, same host")
+    expect(way).to_have_css("opacity", "1")
+    _shot(page, f"similar-{theme}")
+    way.click()
+    chips = page.locator(".im-chip")
+    expect(chips).to_have_count(2)
+    expect(chips.first).to_contain_text("Rule: Rule 4")
+    expect(chips.last).to_contain_text("Host: WS-0")
+    expect(page.locator(".im-bar h1 b")).to_have_text("2 rows")
+    assert "start=2025-11-01" in page.url
+    page.locator("tr[data-key] a[data-open]").first.click()
+    expect(page.locator("#flyout").get_by_role("link", name="Similar in 30 days")).to_be_visible()
+    _shot(page, f"similar-card-{theme}")
