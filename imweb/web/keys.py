@@ -23,6 +23,7 @@ ACTS = {
     "comment": (gettext_lazy("comment on it"), "c"),
     "status": (gettext_lazy("set its status"), "s"),
     "close": (gettext_lazy("close it with a verdict and go to the next"), "e"),
+    "similar": (gettext_lazy("show those like it"), "m"),
     "undo": (gettext_lazy("take back what the last message says"), "z"),
     "forward": (gettext_lazy("next page"), "n"),
     "back": (gettext_lazy("previous page"), "p"),

@@ -56,7 +56,7 @@ def _act(request: PageRequest, kind: DocKind, doc_id: str, act: str) -> HttpResp
         if tried.outcome is not None:
             return _done(request, kind, doc_id, tried)
         failure = tried.failure
-    values = by_key.context(here, editing.get_document(here.actor, kind, doc_id))
+    values = by_key.context(here, editing.get_document(here.actor, kind, doc_id), request.htmx.current_url or "")
     values |= {"act": act, "act_url": request.path, "failure": failure, "typed": request.POST}
     if request.htmx:
         return render(request, "web/card/_by_key.html", values)
@@ -68,7 +68,7 @@ def _done(request: PageRequest, kind: DocKind, doc_id: str, tried: by_key.Tried)
         messages.success(request, _("Saved."))
         return redirect(card_url(kind, doc_id))
     here = here_of(request)
-    values = by_key.context(here, editing.get_document(here.actor, kind, doc_id))
+    values = by_key.context(here, editing.get_document(here.actor, kind, doc_id), request.htmx.current_url or "")
     response = render(request, "web/card/_by_key_done.html", values)
     response["X-Im-Saved"] = "1"
     by_key.offer_undo(response, here, kind, doc_id, tried)
@@ -91,5 +91,5 @@ def _undo(request: PageRequest, kind: DocKind, doc_id: str, change: str) -> Http
         return redirect(card_url(kind, doc_id))
     if request.POST.get("where") in ("flyout", "page"):
         return by_key.add_toast(whole_card(request, here, kind, doc_id, {"changed": True}), "ok", message)
-    values = by_key.context(here, outcome.document)
+    values = by_key.context(here, outcome.document, request.htmx.current_url or "")
     return by_key.add_toast(render(request, "web/card/_by_key_done.html", values), "ok", message)

@@ -110,6 +110,11 @@ const ACTS = {
   forward: () => press("a[data-next]"),
   back: () => press("a[data-previous]"),
   refresh: () => press("a[data-refresh]"),
+  similar: () => {
+    const link = here()?.querySelector("a.im-similar");
+    if (link) link.click();
+    else none("Choose a row that has a rule, and a host or a user: those like it share them.");
+  },
   undo: () => press("#toasts .im-toast:last-of-type [data-undo]") || none("There is nothing on the screen to take back."),
   assign: () => change("assign", (box) => press("[data-key-a]", box) || none("It is yours already, or not yours to take.")),
   comment: () => change("comment", (box) => box.querySelector("[data-key-c]")?.focus()),

@@ -113,6 +113,18 @@ def test_the_next_verdict_is_read_ahead(desk: Desk, list_url: str, lead: User) -
     assert [url for url in asked if url.endswith(f"{following}/key/close")] == []
 
 
+def test_those_like_a_row_are_a_key_away_also_after_a_change(desk: Desk, list_url: str, lead: User) -> None:
+    page = desk(lead)
+    page.goto(list_url + "&mode=incidents&status=new")
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    expect(toast(page)).to_contain_text("Reviewer → lead")
+    page.keyboard.press("m")
+    expect(page.locator(".im-bar h1 b")).not_to_have_text("32 rows")
+    assert "entities.host=WS-0" in page.url
+    assert "start=2025-11-01" in page.url
+
+
 def test_what_somebody_changed_since_is_not_taken_back(desk: Desk, list_url: str, lead: User, analyst: User) -> None:
     page = desk(lead)
     page.goto(list_url + "&mode=incidents&status=new")

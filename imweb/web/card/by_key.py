@@ -7,8 +7,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.http import HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from imweb.incidents.documents import DocKind, Document
@@ -21,6 +23,7 @@ from imweb.web.listing.load import Frame
 from imweb.web.listing.load import words as row_words
 from imweb.web.listing.preferences import columns
 from imweb.web.listing.rows import card_url, row
+from imweb.web.listing.state import ListState
 from imweb.web.page import toast_headers
 from imweb.workflows import RESOLUTIONS
 
@@ -39,11 +42,12 @@ class Tried:
     status: int = 200
 
 
-def context(here: Frame, doc: Document) -> Json:
-    """Return what the small forms and the row behind them are given."""
+def context(here: Frame, doc: Document, list_url: str) -> Json:
+    """Return what the small forms are given, and the row behind them as its list draws it."""
     now_ms = time.time_ns() // 1_000_000
+    base = ListState.of(parse_qs(urlsplit(list_url).query), reverse("incidents"))
     shown = columns(here.preferences, here.registry, here.custom)
-    known = row_words(here, Page([doc], None, None, None, 0, now_ms), shown)
+    known = row_words(here, Page([doc], None, None, None, 0, now_ms), shown, base)
     moves = content.steps(doc, here.actor)
     verdicts = "resolution" not in here.actor.hidden
     url = card_url(doc.kind, doc.id)
