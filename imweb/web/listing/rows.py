@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from imweb.incidents.documents import Document
-from imweb.incidents.fields import FieldDef
+from imweb.incidents.fields import CORE_FIELDS, FieldDef
 from imweb.incidents.insights import SEEN_DAYS, Earlier
 from imweb.incidents.severities import Severity
 from imweb.web.listing.state import ListState
@@ -182,10 +182,20 @@ def facts(source: Json, at_ms: int) -> str:
     start = _ms(source.get("first_seen"))
     if start and at_ms >= start:
         found.append(duration((at_ms - start) / 1000))
-    shared = [name.rpartition(".")[2].replace("_", " ") for name in source.get("comparison_fields") or {}]
+    shared = list(dict.fromkeys(shared_name(name) for name in source.get("comparison_fields") or {}))
     if shared:
         found.append(_("same %(names)s") % {"names": ", ".join(shared[:2])})
     return " · ".join(found)
+
+
+def shared_name(name: str) -> str:
+    """Return what the incidents of a group have in common, as a sentence names it: "rule" for `rule.id`."""
+    if name.startswith("rule."):
+        return _("rule")
+    known = CORE_FIELDS.get(name)
+    if known is None or name.startswith("entities."):
+        return name.rpartition(".")[2].replace("_", " ")
+    return known.label if known.label.isupper() else known.label.lower()
 
 
 def duration(seconds: float) -> str:
