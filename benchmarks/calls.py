@@ -16,6 +16,8 @@ from imweb.opensearch import gateway
 
 Json = dict[str, Any]
 IDLE_SECONDS = 5.0
+# OpenSearch names the resources of every task of a long update in a header of its own; Python reads 100 headers.
+vars(http.client)["_MAXHEADERS"] = 10_000
 
 
 class Connection:
