@@ -16,7 +16,7 @@ help:
 	@echo "make demo     everything on this machine, then one address to open (ARGS=--detach: in the background)"
 	@echo "make stop     stop the demo; its data are kept"
 	@echo "make test     every test, on a real OpenSearch, Redis, PostgreSQL and Chromium (ARGS: for pytest)"
-	@echo "make check    style, types, templates, layers, deployment settings, migrations"
+	@echo "make check    style, types, templates, layers, deployment settings, migrations, locks and known vulnerabilities"
 	@echo "make bench    what pages, paging and edits cost beside raw OpenSearch (N=$(N) incidents)"
 	@echo "make measure  what the pages cost a browser"
 	@echo "make fuzz     the property tests and the API's schema, for an hour instead of seconds"
@@ -34,7 +34,7 @@ test:
 	$(PY) -m pytest $(ARGS)
 	$(PY) -m tests.postgres $(ARGS)
 
-check: lint types templates layers deploy migrations
+check: lint types templates layers deploy migrations audit
 
 lint types templates layers deploy migrations audit bench measure fuzz: $(VENV)/dev
 
@@ -68,7 +68,7 @@ migrations:
 	$(PRODUCTION) IM_DATA_DIR=$$folder $(PY) manage.py makemigrations --check --dry-run
 
 audit:
-	$(PY) -m pip_audit --require-hashes --disable-pip -r requirements/dev.lock
+	$(PY) requirements/audit.py $(ARGS)
 
 bench:
 	@if [ -e benchmarks/__main__.py ]; then exec $(PY) -m benchmarks $(N) $(ARGS); else echo "There are no benchmarks yet."; fi

@@ -152,8 +152,7 @@ def _curl(address: str, method: str, path: str, operation: Json, example: Any, m
 
 @lru_cache(maxsize=1024)
 def _html(text: str) -> str:
-    # Our own words, in which nothing is HTML.
-    return mark_safe(str(_MARKDOWN.render(text)))  # noqa: S308
+    return mark_safe(str(_MARKDOWN.render(text)))  # noqa: S308 - our own words, in which nothing is HTML
 
 
 def _refusal(document: Json, status: str, item: Json) -> tuple[str, str, str]:

@@ -48,8 +48,8 @@ def main(parent: int, command: list[str]) -> int:
     if os.getppid() != parent:
         return 1  # The parent ended before the kernel was told.
     if become:
-        # What the kernel was told outlives this; a shell would only stand between.
-        os.execvp(command[1], command[1:])  # noqa: S606
+        # What the kernel was told outlives this.
+        os.execvp(command[1], command[1:])  # noqa: S606 - a shell would only stand between
     tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
     signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
