@@ -24,7 +24,7 @@ from imweb.demo import leash, state
 from imweb.demo.console import Step, step, write
 from imweb.demo.processes import ROOT, Process
 from imweb.demo.redis_server import RedisServer, RedisServerError
-from imweb.demo.supervisor import Interrupted, PartDied, Supervisor, only_one, owner
+from imweb.demo.supervisor import Interrupted, PartDied, Supervisor, alive, only_one, owner
 from imweb.env import bounded_int, data_dir
 from imweb.opensearch.jars import JarError, class_path
 from imweb.opensearch.node import Node, NodeError, last_lines
@@ -243,7 +243,8 @@ def stop(folder: Path) -> int:
         return 0
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 60
-    while owner(folder) == pid:
+    # The lock is free a moment before the process has ended.
+    while owner(folder) == pid or alive(pid):
         if time.monotonic() > deadline:
             write(f"Process {pid} has not ended after a minute.\n{last_lines(folder / 'logs' / 'stack.log')}\n")
             return 1

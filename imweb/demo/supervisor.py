@@ -120,6 +120,14 @@ def only_one(folder: Path) -> Iterator[None]:
         yield
 
 
+def alive(pid: int) -> bool:
+    """Return whether a process has not ended; one that only waits to be collected has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def owner(folder: Path) -> int | None:
     """Return the process id of the demo that runs in a data folder, or None."""
     if not (folder / "demo.lock").exists():

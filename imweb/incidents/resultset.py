@@ -20,6 +20,13 @@ from imweb.incidents.params import Filters, unknown
 from imweb.incidents.pits import Lease
 from imweb.opensearch import schema
 
+
+class _Unfrozen(str):
+    """In the place of a point in time; no text that a caller sends is this object."""
+
+
+# A page that gets no point in time reads what stands now, search by search, and says so.
+UNFROZEN = _Unfrozen("unfrozen")
 API_EXCLUDES = tuple(name for name in LIST_EXCLUDES if name != "event")
 
 
@@ -50,11 +57,14 @@ def result_set(
 ) -> Iterator[ResultSet]:
     """Open a result set; without a PIT the live indices, or with `snapshot` a point in time for as long as it is read.
 
+    `UNFROZEN` for a PIT reads the live indices whatever it takes.
     Raises `PitExpired`, `NotFound` (another user's lease), `TooManyPits`, `ValidationFailed`, `QueryRejected`.
     """
     visible = access.clauses(actor)
     known = access.registry_of(actor)
     _refuse_hidden(actor, filters, known)
+    if pit is UNFROZEN:
+        pit, snapshot = None, False
     if pit is not None:
         lease = pits.use_pit(pit, actor.user_id)
         if filters.with_aggregations and not lease.with_aggregations:

@@ -307,3 +307,51 @@ def test_pages_travel_compressed_with_a_blurred_length_and_the_api_as_it_is(
     assert len(lengths) > 1
     api = client.get("/_im/me", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in api
+
+
+def test_at_the_limit_of_points_in_time_the_page_shows_its_rows_and_says_that_they_are_not_frozen(
+    indices: None, client: Client, settings: Any
+) -> None:
+    stored.incidents({f"i{n}": {"@timestamp": at(n), "severity": LEVELS[n % 5]} for n in range(60)})
+    settings.IM_PIT_BUDGET = 1
+    for order in ("", "&sort=severity:desc", "&mode=all", "&group_by=severity"):
+        answer = client.get(f"/incidents/?{WINDOW_URL}{order}")
+        assert answer.status_code == 200
+        seen = Seen(answer.content.decode())
+        assert "not frozen" in seen.text
+        assert "60 rows" in seen.text
+        assert "rs=" not in seen.url
+    first = Seen(client.get(f"/incidents/?{WINDOW_URL}").content.decode())
+    second = Seen(client.get(first.next).content.decode())
+    assert [*first.keys, *second.keys] == [f"incident/i{n}" for n in range(59, 9, -1)]
+
+    # A place in an unfrozen list is kept when there is room again, and then it is frozen.
+    settings.IM_PIT_BUDGET = 40
+    again = Seen(client.get(first.next).content.decode())
+    assert "not frozen" not in again.text
+    assert again.keys == second.keys
+    assert "rs=" in again.url
+
+
+def test_a_list_whose_point_in_time_ended_at_the_limit_is_shown_unfrozen(
+    indices: None, client: Client, lead: User, settings: Any
+) -> None:
+    stored.incidents({f"i{n}": {"@timestamp": at(n)} for n in range(30)})
+    url = Seen(client.get(f"/incidents/?{WINDOW_URL}").content.decode()).url
+    release_all(lead.pk)
+    settings.IM_PIT_BUDGET = 1
+    seen = Seen(client.get(url).content.decode())
+    assert "not frozen" in seen.text
+    assert seen.keys == [f"incident/i{n}" for n in range(29, 4, -1)]
+    bulk = Seen(client.post("/incidents/bulk/", {"scope": "all", "next": url, "total": "30"}).content.decode())
+    assert "A point in time costs 2 contexts" in bulk.text
+    assert "This cannot be done" in bulk.text
+
+
+def test_a_field_that_is_no_text_can_be_asked_for_having_a_value(indices: None, client: Client) -> None:
+    CustomField.objects.create(name="score", label="Score", type="number")
+    apply_custom_fields()
+    stored.incidents({"with": {"score": 3}, "without": {}})
+    for operator, expected in (("any", "incident/with"), ("none", "incident/without")):
+        answer = client.get(f"/incidents/?start=any&end=any&add=score&op={operator}&value=", follow=True)
+        assert Seen(answer.content.decode()).keys == [expected]

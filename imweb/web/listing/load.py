@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from imweb.accounts.actor import Actor
-from imweb.errors import NotFound, PitExpired
+from imweb.errors import NotFound, PitExpired, TooManyPits
 from imweb.incidents import insights, mitre, services
 from imweb.incidents.access import registry_of
 from imweb.incidents.documents import LIST_EXCLUDES
@@ -17,6 +17,7 @@ from imweb.incidents.models import CustomField
 from imweb.incidents.params import Filters, ListQuery, StatisticsQuery
 from imweb.incidents.pits import Lease, result_sets
 from imweb.incidents.results import Page, SeverityStatistics
+from imweb.incidents.resultset import UNFROZEN
 from imweb.incidents.severities import severities
 from imweb.web.listing.filters import FACETS
 from imweb.web.listing.pager import Pager, pager
@@ -61,6 +62,8 @@ class Table:
     took_ms: int
     pager: Pager
     reopened: bool = False
+    # Why there is no frozen set: the limit of points in time is reached.
+    unfrozen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,23 @@ def frame(actor: Actor, session_key: str, preferences: ListPreferences, edited: 
 def table(here: Frame, state: ListState) -> Table:
     """Return one page of the frozen set; one that has ended is opened again, at the same row where time orders it.
 
+    Where no more can be open at once the rows are read as they stand, and the table says so.
     Raises what `services.list_documents` raises but for an ended point in time.
     """
     # Faults are reported before anything is opened.
     state.query(here.registry, here.actor.time_zone, None)
+    try:
+        return _frozen(here, state)
+    except TooManyPits as full:
+        return replace(_table(here, state, UNFROZEN), unfrozen=full.reason)
+
+
+def _frozen(here: Frame, state: ListState) -> Table:
     state, lease, reopened = _lease(here, state)
     for attempt in range(2):
         try:
-            return _table(here, _placed(here, state, lease) if reopened else state, lease, reopened)
+            placed = _placed(here, state, lease) if reopened else state
+            return replace(_table(here, placed, lease.token), reopened=reopened)
         except (PitExpired, NotFound):
             if attempt:
                 raise
@@ -120,15 +132,15 @@ def _placed(here: Frame, state: ListState, lease: Lease) -> ListState:
     return replace(state, offset=str(offset))
 
 
-def _table(here: Frame, state: ListState, lease: Lease, reopened: bool) -> Table:
-    query = state.query(here.registry, here.actor.time_zone, lease.token)
-    counted = insights.counts(here.actor, query.filters, lease.token)
+def _table(here: Frame, state: ListState, pit: str) -> Table:
+    query = state.query(here.registry, here.actor.time_zone, pit)
+    counted = insights.counts(here.actor, query.filters, pit)
     total = counted.rows
     page = services.list_documents(here.actor, replace(query, with_total=False), excludes=EXCLUDES)
     if total and query.offset >= total:
         # Behind the end: a smaller set than when the address was made.
         state = replace(state, offset=str((total - 1) // query.size * query.size))
-        query = state.query(here.registry, here.actor.time_zone, lease.token)
+        query = state.query(here.registry, here.actor.time_zone, pit)
         page = services.list_documents(here.actor, replace(query, with_total=False), excludes=EXCLUDES)
     if state.rs in here.edited:
         page = services.as_now(here.actor, page)
@@ -138,7 +150,7 @@ def _table(here: Frame, state: ListState, lease: Lease, reopened: bool) -> Table
     links = pager(state, query.offset, query.size, len(drawn), total, drawn[-1].at_ms if drawn and by_time else None)
     if drawn and by_time:
         state = replace(state, at=str(drawn[0].at_ms) if query.offset else "")
-    return Table(state, query, drawn, shown, total, counted.incidents, page.now_ms, page.took_ms, links, reopened)
+    return Table(state, query, drawn, shown, total, counted.incidents, page.now_ms, page.took_ms, links)
 
 
 def words(here: Frame, page: Page, shown: Sequence[FieldDef] = (), base: ListState | None = None) -> Words:

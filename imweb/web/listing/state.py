@@ -199,7 +199,7 @@ class ListState:
         body: Json = {
             "query_string": self.q or None,
             "additional_fields": [
-                entry for item in self.filters if not item.exact for entry in _entries(item, registry)
+                entry for item in self.filters if not _is_narrow(item, registry) for entry in _entries(item, registry)
             ],
             "start_time": None if self.start == OPEN_END else self.start,
             "end_time": None if self.end == OPEN_END else self.end,
@@ -219,7 +219,7 @@ class ListState:
 
     def query(self, registry: Registry, zone: str, pit: str | None) -> ListQuery:
         """Return the page that the address asks for; raises `ValidationFailed` with every fault."""
-        query = parse_listing({**self.raw(registry), "pit": pit}, registry=registry, zone=zone)
+        query = replace(parse_listing(self.raw(registry), registry=registry, zone=zone), pit=pit)
         narrow = _narrow(self.filters, registry, zone)
         return replace(query, filters=replace(query.filters, narrow=narrow)) if narrow else query
 
@@ -253,15 +253,24 @@ def exact_value(text: str) -> str | None:
     return None if text == NOTHING else text.removeprefix(NOTHING)
 
 
+def _is_narrow(item: Chosen, registry: Registry) -> bool:
+    """Return whether the API's additional fields cannot say this: exact values, and presence but of texts."""
+    known = registry.get(item.name)
+    return item.exact or (item.is_presence and known is not None and known.kind not in (Kind.KEYWORD, Kind.TEXT))
+
+
 def _narrow(filters: Iterable[Chosen], registry: Registry, zone: str) -> tuple[FieldFilter, ...]:
     faults: list[Detail] = []
     found = []
     for item in filters:
-        if not item.exact:
+        if not _is_narrow(item, registry):
             continue
         known = registry.get(item.name)
         if known is None:
             faults.append(Detail(item.name, unknown(item.name, registry)))
+            continue
+        if not item.exact:
+            found.append(FieldFilter(known, "is", (None,), not item.exclude))
             continue
         meant = [exact_value(text) for text in item.values]
         values = tuple(None if value is None else typed(known, value, item.name, faults, zone) for value in meant)
@@ -284,7 +293,7 @@ def _entries(item: Chosen, registry: Registry) -> Iterable[Json]:
     """Return a filter as the API's additional fields; an unknown field is refused there, in the API's words."""
     known = registry.get(item.name)
     base = {"name": item.name, "exclude": item.exclude}
-    if item.is_presence and (known is None or known.kind in (Kind.KEYWORD, Kind.TEXT)):
+    if item.is_presence:
         yield {**base, "type": "text", "value": ANY}
     elif known is not None and known.kind is Kind.NUMBER:
         for value in item.values:
