@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,13 +93,6 @@ class FieldDefinition(Definition):
     def field(self) -> FieldDef:
         """Return the definition as the registry holds it."""
         return custom_field(self.name, self.type, self.label)
-
-
-def no_option(item: CustomField, values: Iterable[str]) -> str:
-    """Return the first value that is none of a choice's options, an empty text when all are or any value may stand."""
-    if item.type not in ("select", "multiselect") or item.live_options:
-        return ""
-    return next((value for value in values if value not in item.options), "")
 
 
 # Only for its parsing: the rows are `CustomField`, which lists and the registry read by themselves.

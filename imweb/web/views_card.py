@@ -169,12 +169,7 @@ def attempt(request: PageRequest, here: Frame, kind: DocKind, doc_id: str) -> by
         if "take" in posted:
             wanted = {"reviewer": here.actor.username}
         else:
-            wanted = forms.changes(
-                posted,
-                {item.name: item for item in here.custom},
-                here.actor.time_zone,
-                lambda: editing.get_document(here.actor, kind, doc_id).source,
-            )
+            wanted = forms.changes(posted, {item.name: item for item in here.custom}, here.actor.time_zone)
         rev = forms.revision(posted)
         outcome = _write(here, kind, doc_id, wanted, rev, operation, sync=posted.get("sync") == "1")
     except NotFound:

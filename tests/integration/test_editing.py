@@ -12,6 +12,8 @@ from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import NotFound, PermissionDenied, ValidationFailed, VersionConflict
 from imweb.incidents import editing, history
+from imweb.incidents.models import CustomField
+from imweb.incidents.setup import apply_custom_fields
 from imweb.opensearch import gateway, schema
 from tests import stored
 
@@ -117,6 +119,22 @@ def test_unknown_fields_are_mapped_in_both_indices_before_the_write() -> None:
     with pytest.raises(ValidationFailed) as error:
         editing.update(ADMIN, "incident", "i-1", {"test_number": "five"})
     assert faults(error) == {"test_number"}
+
+
+def test_a_choice_takes_its_options_and_what_stands_but_a_detection_may_bring_others() -> None:
+    CustomField.objects.create(name="site", label="Site", type="select", options=["north", "south"])
+    CustomField.objects.create(name="tags", label="Tags", type="multiselect", options=["a", "b"])
+    apply_custom_fields()
+    make(site="elsewhere", tags=["old"])
+    with pytest.raises(ValidationFailed) as error:
+        editing.update(ADMIN, "incident", "i-1", {"site": "west", "tags": ["a", "west"], "description": "x"})
+    assert faults(error) == {"site", "tags"}
+    assert "north, south" in error.value.reason
+    assert raw()["rev"] == 1
+    editing.update(ADMIN, "incident", "i-1", {"site": "south", "tags": ["old", "b"]})
+    assert (raw()["site"], raw()["tags"]) == ("south", ["old", "b"])
+    with pytest.raises(ValidationFailed):
+        editing.update(ADMIN, "incident", "i-1", {"site": "elsewhere"})
 
 
 def test_strict_fields_refuse_unknown_ones(settings: Any) -> None:

@@ -83,6 +83,7 @@ def _update(step: Step, kind: DocKind, source: Json, context: Context) -> Json |
     given = hiding.kept(step.fields, source, context.actor.hidden)
     wanted = {n: v for n, v in given.items() if n != "comment" and source.get(n) != v}
     _check_access_fields(source, wanted, context.rules)
+    _check_options(source, wanted, context.rules)
     _check_revision(step, source, wanted, context.actor)
     if not wanted and comment is None:
         return None
@@ -103,6 +104,26 @@ def _check_access_fields(source: Json, wanted: Json, rules: Rules) -> None:
     moved = [path for path in rules.access if rowfilters.indexed(source, path) != rowfilters.indexed(after, path)]
     if moved:
         raise ValidationFailed.of([Detail(path, access.NEVER_EDITED) for path in moved])
+
+
+def _check_options(source: Json, wanted: Json, rules: Rules) -> None:
+    """Refuse a value that the field does not offer; one that stands may stay.
+
+    What is created may bring other values: a detection must not be lost because a source has a new one.
+    """
+    faults = []
+    for name in wanted.keys() & rules.options.keys():
+        offered = rules.options[name]
+        allowed = [*offered, *_values(source.get(name))]
+        if stranger := next((value for value in _values(wanted[name]) if value not in allowed), None):
+            reason = f"“{str(stranger)[:80]}” is none of the options: {', '.join(offered[:20])}"
+            faults.append(Detail(name, reason))
+    if faults:
+        raise ValidationFailed.of(faults)
+
+
+def _values(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _undo(step: Step, source: Json, context: Context) -> Json | None:

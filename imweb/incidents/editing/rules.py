@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imweb import workflows
 from imweb.incidents.access import access_fields
 from imweb.incidents.fields import CORE_FIELDS, INTERNAL, OPAQUE
+from imweb.incidents.models import CustomField
 from imweb.incidents.severities import severities
 from imweb.workflows import Workflow
 
@@ -49,12 +50,17 @@ class Rules:
     default: Workflow
     # Access fields: set when an incident is created, never edited.
     access: tuple[str, ...] = ()
+    # What a field's definition lets people choose from, by field.
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> Rules:
         """Read the configuration."""
         defined = workflows.workflows()
-        return cls(tuple(level.name for level in severities()), {w.id: w for w in defined}, defined[0], access_fields())
+        levels = tuple(level.name for level in severities())
+        chosen = CustomField.objects.filter(type__in=("select", "multiselect"), live_options=False).exclude(options=[])
+        options = {name: tuple(listed) for name, listed in chosen.values_list("name", "options")}
+        return cls(levels, {w.id: w for w in defined}, defined[0], access_fields(), options=options)
 
     def workflow(self, workflow_id: object) -> Workflow:
         """Return a document's workflow; one that was removed since is replaced by the default."""

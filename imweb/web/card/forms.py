@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,31 +11,20 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from imweb.errors import ValidationFailed
-from imweb.incidents.access import access_fields
-from imweb.incidents.custom_fields import no_option
 from imweb.incidents.models import CustomField
 
 Json = dict[str, Any]
 CORE = ("title", "description", "severity", "status", "reviewer", "resolution", "resolution_note", "comment")
 
 
-def changes(
-    posted: QueryDict,
-    custom: Mapping[str, CustomField],
-    zone: str,
-    standing: Callable[[], Mapping[str, Any]] = dict,
-) -> Json:
-    """Return the fields named by `set`; an empty value empties its field. Raises `ValidationFailed`.
-
-    `standing` reads the document's fields as they are: an option that was taken away since may stay where it stands.
-    """
+def changes(posted: QueryDict, custom: Mapping[str, CustomField], zone: str) -> Json:
+    """Return the fields named by `set`; an empty value empties its field. Raises `ValidationFailed`."""
     found: Json = {}
     for name in posted.getlist("set"):
         if name in CORE:
             found[name] = posted.get(f"v.{name}", "").replace("\r\n", "\n").strip() or None
         elif name in custom:
             values = [value for value in posted.getlist(f"v.{name}") if value != ""]
-            _require_options(custom[name], values, standing)
             found[name] = _custom(custom[name], values, zone)
         else:
             raise ValidationFailed.field(name, _("cannot be edited here"))
@@ -48,20 +37,6 @@ def changes(
     if not found:
         raise ValidationFailed.field("comment", _("write something first"))
     return found
-
-
-def _require_options(item: CustomField, values: list[str], standing: Callable[[], Mapping[str, Any]]) -> None:
-    # Of an access field the write itself says that it is never edited.
-    if not no_option(item, values) or item.name in access_fields():
-        return
-    stands = standing().get(item.name)
-    kept = stands if isinstance(stands, list) else [stands]
-    if stranger := no_option(item, [value for value in values if value not in kept]):
-        raise ValidationFailed.field(
-            item.name,
-            _("“%(value)s” is none of the options: %(options)s")
-            % {"value": stranger[:80], "options": ", ".join(item.options[:20])},
-        )
 
 
 def _custom(field: CustomField, values: list[str], zone: str) -> Any:
