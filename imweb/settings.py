@@ -155,6 +155,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "notifications.tidy": {"task": "notifications.tidy", "schedule": 86_400},
     "audit.ship": {"task": "audit.ship", "schedule": 5, "options": {"expires": 5}},
     "fields.apply": {"task": "fields.apply", "schedule": 15, "options": {"expires": 15}},
+    "settings.move": {"task": "settings.move", "schedule": 15, "options": {"expires": 15}},
 }
 
 # Notifications

@@ -1,6 +1,8 @@
-"""What the pages keep: saved views."""
+"""What the pages keep: saved views, and incidents that a change of settings moves."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -9,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from imweb.accounts.models import User
+from imweb.configuration.models import Change
 
 
 class SavedView(models.Model):
@@ -31,3 +34,26 @@ class SavedView(models.Model):
     def seen_by(cls, user: User) -> QuerySet[SavedView]:
         """Return one's own and the shared ones."""
         return cls.objects.filter(Q(owner=user) | Q(shared=True)).select_related("owner")
+
+
+class SettingsMove(models.Model):
+    """Incidents that a change of settings moves to other values, by a job; without one it waits for OpenSearch."""
+
+    kind = models.CharField(max_length=40)
+    # The change of settings that it belongs to; None when values were moved that had been unknown already.
+    change = models.ForeignKey(Change, null=True, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    where: models.JSONField[Any, Any] = models.JSONField()
+    changes: models.JSONField[Any, Any] = models.JSONField()
+    value = models.CharField(max_length=200)
+    target = models.CharField(max_length=200)
+    task = models.CharField(max_length=40, blank=True)
+    fault = models.CharField(max_length=500, blank=True)
+    # Its job took one of these back.
+    back = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.value} → {self.target}"

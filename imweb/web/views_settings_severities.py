@@ -17,6 +17,7 @@ from imweb.incidents.severities import SEVERITIES, SeverityDefinition
 from imweb.web.page import PageRequest, page
 from imweb.web.settings_pages import base, moving, severities_form, touched
 from imweb.web.settings_pages.base import Form
+from imweb.web.settings_pages.touched import Touched
 
 SOURCE = severities_form.SeveritySource()
 PAGE = "settings-severities"
@@ -24,10 +25,10 @@ PAGE = "settings-severities"
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A value that goes away, how many have it, and where they are proposed to go."""
+    """A value that goes away, what has it, and where that is proposed to go."""
 
     value: str
-    count: int
+    touched: Touched
     target: str
 
 
@@ -40,8 +41,9 @@ def severities(request: PageRequest) -> HttpResponse:
     known = {level.name for level in severities_form.standing()}
     context |= {
         "levels": levels,
-        "counts": counts,
-        "unknown": {name: count for name, count in counts.items() if name not in known},
+        "counts": counts or {},
+        "no_counts": counts is None,
+        "unknown": {name: count for name, count in (counts or {}).items() if name not in known},
         "sets": severities_form.SET_LABELS,
     }
     return render(request, "web/settings/severities.html", context)
@@ -120,21 +122,29 @@ def severities_undo(request: PageRequest) -> HttpResponse:
 def _exchange(
     request: PageRequest, levels: Sequence[SeverityDefinition], gone: Sequence[str], *, title: str, key: str = ""
 ) -> HttpResponse:
-    faults: dict[str, list[str]] = {}
+    form = Form({})
+    last = base.last_change(SOURCE.kind)
     if request.method == "POST":
         try:
             mapping = moving.posted(request, gone, [level.name for level in levels])
+            base.require_seen(request, SOURCE.kind)
             severities_form.replace(levels, by=request.user.username)
-        except ValidationFailed as error:
-            faults = base.faults_of(error)
+        except (ValidationFailed, VersionConflict) as error:
+            form.refuse(error)
         else:
             messages.success(request, _("Saved."))
-            moving.move(request, "severity", mapping)
+            made = base.made_since(SOURCE.kind, last, request.user.username)
+            moving.move(request, SOURCE.kind, made, "severity", mapping)
             return redirect(PAGE)
-    counts = touched.counts("severity")
-    moved = [Moved(name, counts.get(name, 0), severities_form.proposal(name, levels, key)) for name in gone]
-    form = Form({}, faults=faults)
-    context = {"title": title, "levels": levels, "moved": moved, "form": form, "page_url": PAGE}
+    moved = [
+        Moved(
+            name,
+            touched.by_value("severity", name),
+            request.POST.get(f"to.{name}") or severities_form.proposal(name, levels, key),
+        )
+        for name in gone
+    ]
+    context = {"title": title, "levels": levels, "moved": moved, "form": form, "page_url": PAGE, "last": last}
     return render(request, "web/settings/severity_exchange.html", context, status=form.status)
 
 

@@ -16,7 +16,7 @@ from imweb.web.page import PageRequest, page
 from imweb.web.settings_pages import base, moving, touched, workflow_form
 from imweb.web.settings_pages.base import Form, KindSource
 from imweb.web.settings_pages.workflow_form import Typed
-from imweb.workflows import default_workflow
+from imweb.workflows import default_workflow, get_workflow
 from imweb.workflows.definitions import WORKFLOWS, WorkflowDefinition
 
 SOURCE = KindSource(WORKFLOWS)
@@ -29,12 +29,12 @@ def workflows(request: PageRequest) -> HttpResponse:
     context = base.list_context(request, SOURCE)
     everything = [item.value for item in store.items(WORKFLOWS, fresh=True)]
     found = base.matching(everything, context["q"], lambda w: f"{w.title} {w.name}")
-    known = {status.name for workflow in everything for status in workflow.statuses}
-    statuses = touched.counts("status")
+    counts = touched.counts("workflow_id")
     context |= {
         "workflows": found,
-        "counts": touched.counts("workflow_id"),
-        "unknown": {name: count for name, count in statuses.items() if name not in known},
+        "counts": counts or {},
+        "no_counts": counts is None,
+        "unknown": workflow_form.strays(everything, touched.pairs("workflow_id", "status") or {}),
     }
     return render(request, "web/settings/workflows.html", context)
 
@@ -81,19 +81,20 @@ def workflow_remove(request: PageRequest, name: str) -> HttpResponse:
     """Remove a workflow; its incidents follow the default one, in its first status where theirs is unknown there."""
     item = base.find(WORKFLOWS, name)
     if request.method == "POST":
+        last = base.last_change(SOURCE.kind)
         try:
             store.remove(WORKFLOWS, name, by=request.user.username, revision=base.revision_of(request))
         except (ValidationFailed, VersionConflict) as error:
             messages.error(request, error.reason)
             return redirect(PAGE)
         messages.success(request, _("“%(title)s” is removed.") % {"title": item.value.title})
-        default = default_workflow()
+        default, made = default_workflow(), base.made_since(SOURCE.kind, last, request.user.username)
         for status in item.value.statuses:
             changes = {"workflow_id": default.id}
             if default.status(status.name) is None:
                 changes["status"] = default.initial
             where = {"workflow_id": name, "status": status.name}
-            moving.change(request, where, changes, f"{name}: {status.title}", default.title)
+            moving.change(request, SOURCE.kind, made, where, changes, (f"{name}: {status.title}", default.title))
         return redirect(PAGE)
     context = {"workflow": item.value, "revision": item.revision, "touched": touched.by_workflow(name)}
     return render(request, "web/settings/workflow_remove.html", context | {"default": default_workflow()})
@@ -101,14 +102,17 @@ def workflow_remove(request: PageRequest, name: str) -> HttpResponse:
 
 @page(may.SETTINGS, "GET", "HEAD", "POST")
 def status_unknown(request: PageRequest, name: str) -> HttpResponse:
-    """Move incidents in a status that no workflow has."""
-    workflow = default_workflow()
+    """Move incidents in a status that their workflow, `workflow`, does not have; a removed one's go to the default."""
+    sent = request.POST if request.method == "POST" else request.GET
+    where = {"status": name, "workflow_id": sent.get("workflow", "") or default_workflow().id}
+    workflow = get_workflow(where["workflow_id"]) or default_workflow()
     if request.method == "POST":
         mapping = moving.posted(request, [name], [status.name for status in workflow.statuses])
         changes = {"status": mapping[name], "workflow_id": workflow.id}
-        moving.change(request, {"status": name}, changes, name, mapping[name])
+        moving.change(request, SOURCE.kind, None, where, changes, (name, mapping[name]))
         return redirect(PAGE)
-    context = {"name": name, "count": touched.by_value("status", name).incidents, "workflow": workflow}
+    count = touched.count({"bool": {"filter": [{"term": {field: value}} for field, value in where.items()]}})
+    context = {"name": name, "count": count, "workflow": workflow, "of": where["workflow_id"]}
     return render(request, "web/settings/status_unknown.html", context)
 
 
@@ -129,6 +133,7 @@ def _save(request: PageRequest, form: Form, existing: WorkflowDefinition | None)
     if "redraw" in request.POST:
         return _show(request, form, typed, existing)
     mapping: dict[str, str] = {}
+    last = base.last_change(SOURCE.kind)
     try:
         definition = WORKFLOWS.parse(typed.data)
         held = _held(existing, typed)
@@ -145,7 +150,8 @@ def _save(request: PageRequest, form: Form, existing: WorkflowDefinition | None)
         form.refuse(error)
         return _show(request, form, typed, existing)
     messages.success(request, _("“%(title)s” is saved.") % {"title": typed.title})
-    moving.move(request, "status", mapping, only={"workflow_id": typed.name})
+    made = base.made_since(SOURCE.kind, last, request.user.username)
+    moving.move(request, SOURCE.kind, made, "status", mapping, only={"workflow_id": typed.name})
     return redirect(PAGE)
 
 

@@ -6,23 +6,34 @@ document.documentElement.classList.add("has-js");
 const rowsOf = (table) => [...table.tBodies[0].rows];
 let waiting = 0;
 
+/** Puts the list of changes in the place of the old one, so that undo and the next move know of this one. */
+function renew(html) {
+  const old = document.querySelector(".im-set-history");
+  if (!old) return;
+  old.outerHTML = html;
+  const { change } = document.querySelector(".im-set-history").dataset;
+  document.querySelectorAll("#order-form [name=change]").forEach((input) => { input.value = change; });
+}
+
 /** Sends the order as it stands; a burst of key presses becomes one request. */
 function send(table) {
   clearTimeout(waiting);
   waiting = setTimeout(async () => {
     const body = new FormData();
     rowsOf(table).forEach((row) => body.append("order", row.dataset.name));
+    body.append("change", document.querySelector(".im-set-history")?.dataset.change ?? "");
     const { "X-CSRFToken": token } = JSON.parse(document.body.getAttribute("hx-headers"));
     try {
       const answer = await fetch(table.dataset.order, {
         method: "POST", body, headers: { "X-CSRFToken": token, "HX-Request": "true" },
       });
       if (answer.ok) {
+        renew(await answer.text());
         table.dataset.saved = String(Number(table.dataset.saved ?? 0) + 1);
         toast("ok", "The new order is saved.");
         return;
       }
-      toast("bad", "The order could not be saved: somebody changed the list meanwhile. Reload the page.");
+      toast("bad", "The order is not saved: somebody changed the list meanwhile. Reload the page and move it again.");
     } catch {
       toast("bad", "The server cannot be reached; the new order is not saved.");
     }

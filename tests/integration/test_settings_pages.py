@@ -15,11 +15,11 @@ from imweb.configuration import store
 from imweb.configuration.models import Change
 from imweb.grouping.rules import RULES
 from imweb.incidents import custom_fields, pits
-from imweb.incidents.severities import SETS, severities
-from imweb.opensearch import gateway, schema
+from imweb.incidents.severities import severities
+from imweb.opensearch import schema
 from imweb.web.models import SavedView
 from imweb.web.settings_pages import touched
-from imweb.workflows import default_workflow, get_workflow
+from imweb.workflows import default_workflow
 from imweb.workflows.definitions import WORKFLOWS
 from tests import stored
 
@@ -40,13 +40,6 @@ def client(administrator: User) -> Client:
     client = Client()
     client.force_login(administrator)
     return client
-
-
-def read(name: str) -> dict[str, Any]:
-    """Return a stored incident."""
-    found = gateway().get(schema.incidents_alias(), name)
-    assert found is not None
-    return found.source
 
 
 def workflow_form(client: Client, name: str = "default") -> dict[str, Any]:
@@ -145,26 +138,6 @@ def test_order_by_buttons_and_undo(new_indices: None, client: Client) -> None:
     assert client.post(reverse("settings-fields-order"), {"move": "three:up"}).status_code == 400
 
 
-def test_the_other_ready_set_moves_existing_incidents_and_undo_brings_the_levels_back(
-    indices: None, client: Client
-) -> None:
-    stored.incidents({f"i{n}": {"severity": level.name} for n, level in enumerate(SETS["sigma"])})
-    url = reverse("settings-severity-set", args=["customer"])
-    page = client.get(url).content.decode()
-    assert page.count("<select") == 4
-    assert client.post(url, {"to.high": "warning"}).status_code == 400
-    mapping = {"to.informational": "normal", "to.low": "information", "to.medium": "warning", "to.high": "warning"}
-    assert client.post(url, mapping).status_code == 302
-    assert [level.name for level in severities()] == ["critical", "warning", "information", "normal"]
-    found = [read(f"i{n}")["severity"] for n in range(5)]
-    assert found == ["normal", "information", "warning", "warning", "critical"]
-    last = Change.objects.filter(kind="severity").first()
-    assert last is not None
-    client.post(reverse("settings-severities-undo"), {"change": last.pk})
-    store.forget()
-    assert len(severities()) == 5
-
-
 def test_a_colour_that_nobody_can_see_is_refused(indices: None, client: Client) -> None:
     url = reverse("settings-severity", args=["low"])
     data = {"label": "Low", "rank": "2", "color": "#eeeeee", "color_dark": "#74a9de", "revision": "0"}
@@ -203,46 +176,6 @@ def test_a_stranded_or_unreachable_status_is_refused_with_the_reason(indices: No
     step = default_workflow().step("waiting", "in_progress")
     assert step is not None
     assert step.required == ("comment", "reviewer")
-
-
-def test_incidents_of_a_removed_status_are_moved_by_the_mapping(indices: None, client: Client) -> None:
-    stored.incidents({"i1": {"status": "verification"}, "i2": {"status": "new"}})
-    url = reverse("settings-workflow", args=["default"])
-    form = workflow_form(client) | {"s.2.gone": "on"}
-    refused = client.post(url, form)
-    assert refused.status_code == 400
-    assert 'name="to.verification"' in refused.content.decode()
-    assert client.post(url, form | {"to.verification": "in_progress"}).status_code == 302
-    assert [read(name)["status"] for name in ("i1", "i2")] == ["in_progress", "new"]
-    store.forget()
-    assert default_workflow().status("verification") is None
-
-
-def test_incidents_in_a_status_that_no_workflow_has_are_shown_and_moved(indices: None, client: Client) -> None:
-    stored.incidents({"i1": {"status": "parked"}})
-    assert "parked" in client.get(reverse("settings-workflows")).content.decode()
-    client.post(reverse("settings-status-unknown", args=["parked"]), {"to.parked": "new"})
-    assert read("i1")["status"] == "new"
-
-
-def test_a_removed_workflow_gives_its_incidents_to_the_default_one(indices: None, client: Client) -> None:
-    own = {
-        "name": "phish",
-        "title": "Phishing",
-        "initial": "open",
-        "statuses": [{"name": "open", "title": "Open"}, {"name": "closed", "title": "Closed", "terminal": True}],
-        "transitions": [{"source": "open", "target": "closed"}],
-    }
-    store.save(WORKFLOWS, own, by="admin", revision=0)
-    base = {"workflow_id": "phish"}
-    stored.incidents({"i1": base | {"status": "open"}, "i2": base | {"status": "closed"}})
-    client.post(reverse("settings-workflow-remove", args=["phish"]), {"revision": "1"})
-    store.forget()
-    assert get_workflow("phish") is None
-    assert [(read(i)["workflow_id"], read(i)["status"]) for i in ("i1", "i2")] == [
-        ("default", "new"),
-        ("default", "closed"),
-    ]
 
 
 def test_a_token_is_shown_once_works_and_is_revoked(indices: None, client: Client, analyst: User) -> None:

@@ -1,7 +1,18 @@
 """Long work that survives tab, web process, worker and Redis (DESIGN: Changing things, Jobs)."""
 
 from imweb.incidents.jobs.runner import resume, run
-from imweb.incidents.jobs.service import Recent, bulk_matching, recent, undo
+from imweb.incidents.jobs.service import Recent, bulk_matching, recent, undo, undo_with_settings
 from imweb.incidents.jobs.store import Task, faults, get_task
 
-__all__ = ["Recent", "Task", "bulk_matching", "faults", "get_task", "recent", "resume", "run", "undo"]
+__all__ = [
+    "Recent",
+    "Task",
+    "bulk_matching",
+    "faults",
+    "get_task",
+    "recent",
+    "resume",
+    "run",
+    "undo",
+    "undo_with_settings",
+]

@@ -12,14 +12,16 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from imweb.configuration import Kind, store
 from imweb.configuration.kinds import D
 from imweb.configuration.models import Change
-from imweb.errors import ImError, NotFound, ValidationFailed, VersionConflict
+from imweb.errors import Detail, ImError, NotFound, ValidationFailed, VersionConflict
 from imweb.web.page import PageRequest, toast_headers
+from imweb.web.settings_pages import moving
 
 T = TypeVar("T")
 HISTORY = 8
@@ -155,17 +157,61 @@ def history(kind: str, *, limit: int = HISTORY) -> list[Change]:
 
 
 def list_context(request: PageRequest, source: Source) -> dict[str, Any]:
-    """Return what `_list_head.html` and `_history.html` need."""
+    """Return what the list of a settings page and `_history.html` need."""
     changes = history(source.kind)
-    return {"q": request.GET.get("q", "").strip()[:200], "history": changes, "last": changes[0] if changes else None}
+    return {
+        "q": request.GET.get("q", "").strip()[:200],
+        "history": changes,
+        "last": changes[0] if changes else None,
+        "waiting_moves": moving.waiting(source.kind),
+    }
+
+
+def last_change(kind: str) -> Change | None:
+    """Return the newest change of a kind."""
+    return Change.objects.filter(kind=kind).first()
+
+
+def made_since(kind: str, before: Change | None, by: str) -> Change | None:
+    """Return the newest change that a user made after another one, None when nothing was changed."""
+    return Change.objects.filter(kind=kind, by=by, pk__gt=before.pk if before else 0).first()
+
+
+def require_seen(request: PageRequest, kind: str) -> None:
+    """Raise `VersionConflict` when the page was made before somebody's change; `change` is the last that it knew."""
+    seen = request.POST.get("change")
+    if seen is None:
+        return
+    since = Change.objects.filter(kind=kind, pk__gt=int(seen) if seen.isdecimal() and len(seen) < 19 else 0)
+    if found := list(since[:HISTORY]):
+        raise VersionConflict(
+            _("%(user)s changed the settings meanwhile; nothing of yours was saved, and nothing is lost.")
+            % {"user": found[0].by},
+            [
+                Detail(
+                    change.name or _("the whole list"),
+                    str(change.get_action_display()),
+                    {"yours": None, "theirs": change.get_action_display(), "user": change.by, "time": str(change.at)},
+                )
+                for change in found
+            ],
+        )
 
 
 def reorder(request: PageRequest, source: Source, url_name: str) -> HttpResponse:
-    """Take an order: `order` names all, or `move` is a name with `:up` or `:down`."""
+    """Take an order: `order` names all, or `move` is a name with `:up` or `:down`.
+
+    A script gets the list of changes anew, as the page shows it.
+    """
     names = request.POST.getlist("order") or _moved(source.names(), request.POST.get("move", ""))
+    require_seen(request, source.kind)
     source.reorder(names, by=request.user.username)
     if request.htmx:
-        return HttpResponse(status=204, headers=toast_headers("ok", _("The new order is saved.")))
+        context = list_context(request, source) | {"undo_url": reverse(f"{url_name}-undo")}
+        response = render(request, "web/settings/_history.html", context)
+        for name, value in toast_headers("ok", _("The new order is saved.")).items():
+            response[name] = value
+        return response
     messages.success(request, _("The new order is saved."))
     return redirect(url_name)
 
@@ -183,7 +229,7 @@ def _moved(names: list[str], move: str) -> list[str]:
 def undo(request: PageRequest, source: Source, url_name: str) -> HttpResponse:
     """Take back the last change of the page, if it still is the one that the administrator saw."""
     seen = request.POST.get("change", "")
-    last = Change.objects.filter(kind=source.kind).first()
+    last = last_change(source.kind)
     if last is None:
         raise NotFound(_("There is nothing to take back."))
     if str(last.pk) != seen:
@@ -191,8 +237,10 @@ def undo(request: PageRequest, source: Source, url_name: str) -> HttpResponse:
             _("%(user)s changed something meanwhile; nothing was taken back. Look again first.") % {"user": last.by}
         )
     try:
+        moving.require_settled(last)
         source.undo(last, by=request.user.username)
         messages.success(request, _("The last change is taken back."))
+        moving.take_back(request, last, made_since(source.kind, last, request.user.username))
     except (ValidationFailed, VersionConflict, NotFound) as error:
         messages.error(request, error.reason)
     return redirect(url_name)

@@ -23,9 +23,14 @@ from imweb.incidents.severities import (
     definition_of,
 )
 from imweb.web.settings_pages.base import KindSource
+from imweb.web.settings_pages.consequences import unbroken
 
 SET_LABELS = {"sigma": "Sigma's five levels", "customer": "Four levels: normal to critical"}
 LABELS = {"label": "Label", "rank": "Rank", "color": "Colour, light", "color_dark": "Colour, dark", "short": "Short"}
+
+
+# Sections whose objects name levels.
+NEEDING = ("grouping_rules", "notifications")
 
 
 class SeveritySource:
@@ -48,7 +53,8 @@ class SeveritySource:
 
     def undo(self, change: Change, *, by: str) -> None:
         """Take back a change."""
-        self.base.undo(change, by=by)
+        with unbroken(*NEEDING):
+            self.base.undo(change, by=by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,9 @@ def standing() -> list[SeverityDefinition]:
 
 
 def replace(levels: Sequence[SeverityDefinition], *, by: str) -> None:
-    """Put these levels in the place of all."""
-    store.replace(SEVERITIES, [SEVERITIES.stored(level) for level in levels], by=by)
+    """Put these levels in the place of all; raises `ValidationFailed` when a rule needs one that goes away."""
+    with unbroken(*NEEDING):
+        store.replace(SEVERITIES, [SEVERITIES.stored(level) for level in levels], by=by)
 
 
 def contrasts(values: dict[str, Any]) -> list[Contrast]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qs
 
 from imweb.accounts.models import User
@@ -10,6 +13,7 @@ from imweb.configuration.store import values
 from imweb.errors import ImError
 from imweb.grouping.rules import RULES, GroupingRule
 from imweb.incidents.dsl import NOT_DELETED
+from imweb.notifications.rules import RULES as NOTICES
 from imweb.opensearch import gateway, schema
 from imweb.web.models import SavedView
 from imweb.workflows.definitions import WORKFLOWS
@@ -36,14 +40,22 @@ def count(clause: dict[str, object]) -> int | None:
 def by_field(name: str) -> Touched:
     """Return what uses a field."""
     rules = [rule.title for rule in values(RULES) if _uses(rule, name)]
+    rules += [rule.title for rule in values(NOTICES) if f"{name}:" in rule.filter]
     return Touched(count({"exists": {"field": name}}), _views(name), rules)
 
 
 def by_value(field: str, value: str) -> Touched:
     """Return what uses a value of a field, such as a severity level or a status."""
     rules = [rule.title for rule in values(RULES) if rule.severity == value and field == "severity"]
-    rules += [rule.title for rule in values(RULES) if f"{field}:{value}" in rule.filter.replace(" ", "")]
+    rules += [rule.title for rule in values(RULES) if _says(rule.filter, field, value)]
+    rules += [rule.title for rule in values(NOTICES) if _says(rule.filter, field, value)]
     return Touched(count({"term": {field: value}}), _saved(field, value), sorted(set(rules)))
+
+
+def _says(text: str, field: str, value: str) -> bool:
+    """Return whether a search text compares a field with a value, alone or among others in parentheses."""
+    pattern = rf'\b{re.escape(field)}\s*:\s*(?:\([^)]*?|[<>]=?\s*)?"?\b{re.escape(value)}\b'
+    return re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def by_workflow(name: str) -> Touched:
@@ -52,18 +64,33 @@ def by_workflow(name: str) -> Touched:
     return Touched(count({"term": {"workflow_id": name}}), _saved("workflow_id", name), chosen)
 
 
-def counts(field: str, size: int = 200) -> dict[str, int]:
-    """Return how many documents have each value of a field; empty while OpenSearch does not answer."""
-    body = {
-        "size": 0,
-        "query": {"bool": {"must_not": [NOT_DELETED]}},
-        "aggs": {"values": {"terms": {"field": field, "size": size}}},
-    }
+def counts(field: str, size: int = 200) -> dict[str, int] | None:
+    """Return how many documents have each value of a field; None while OpenSearch does not answer."""
+    answer = _buckets({"terms": {"field": field, "size": size}})
+    return None if answer is None else {str(b["key"]): int(b["doc_count"]) for b in answer}
+
+
+def pairs(one: str, other: str, size: int = 200) -> dict[tuple[str, str], int] | None:
+    """Return how many documents have each pair of values of two fields; None while OpenSearch does not answer."""
+    inner = {"inner": {"terms": {"field": other, "size": size}}}
+    answer = _buckets({"terms": {"field": one, "size": size, "missing": ""}, "aggs": inner})
+    return None if answer is None else dict(_flat(answer))
+
+
+def _flat(buckets: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], int]]:
+    for outer in buckets:
+        for bucket in outer["inner"]["buckets"]:
+            yield (str(outer["key"]), str(bucket["key"])), int(bucket["doc_count"])
+
+
+def _buckets(aggregation: dict[str, Any]) -> list[dict[str, Any]] | None:
+    body = {"size": 0, "query": {"bool": {"must_not": [NOT_DELETED]}}, "aggs": {"values": aggregation}}
     try:
         answer = gateway().search(body, index=schema.document_aliases())
     except ImError:
-        return {}
-    return {str(b["key"]): int(b["doc_count"]) for b in answer["aggregations"]["values"]["buckets"]}
+        return None
+    buckets: list[dict[str, Any]] = answer["aggregations"]["values"]["buckets"]
+    return buckets
 
 
 def _uses(rule: GroupingRule, name: str) -> bool:

@@ -6,6 +6,7 @@ Rows keep the index they were sent under, so that a matrix that is drawn anew st
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -242,3 +243,25 @@ def make_default(name: str, *, by: str) -> None:
         raise NotFound(f"There is no workflow named '{name}'.")
     changed = [item.model_copy(update={"default": item.name == name}) for item in found]
     store.replace(WORKFLOWS, [WORKFLOWS.stored(item) for item in changed], by=by)
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Incidents in a status that their workflow does not have; `title` is the workflow's, empty when it is gone."""
+
+    workflow: str
+    title: str
+    status: str
+    count: int
+
+
+def strays(standing: Sequence[WorkflowDefinition], counts: Mapping[tuple[str, str], int]) -> list[Stray]:
+    """Return what of (workflow, status) counts is in no status of its workflow; a removed one's follow the default."""
+    default = next(item for item in standing if item.default)
+    by_name = {item.name: item for item in standing}
+    found = []
+    for (name, status), count in counts.items():
+        own = by_name.get(name)
+        if status not in {item.name for item in (own or default).statuses}:
+            found.append(Stray(name, own.title if own else "", status, count))
+    return found
