@@ -12,7 +12,21 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+# What was asked for: the text that the environment holds or the default, and which; the system page shows them.
+asked: dict[str, tuple[Any, bool]] = {}
+
+
+class _Env(environ.Env):  # type: ignore[misc]  # it has no types
+    """Reads as its parent does, and remembers what was asked for."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        value = super().get_value(var, *args, **kwargs)
+        given = str(var) in self.ENVIRON
+        asked[str(var)] = (self.ENVIRON[str(var)] if given else value, given)
+        return value
+
+
+env = _Env()
 
 
 def data_dir() -> Path:

@@ -22,6 +22,7 @@ IM_DATA_DIR = data_dir()
 
 INSTALLED_APPS = [
     "imweb.configuration",
+    "imweb.runs",
     "imweb.accounts",
     "imweb.audit",
     "imweb.workflows",

@@ -94,6 +94,8 @@ class Entry:
     leases: int
     users: int
     ends_ms: int
+    # How many leases each user holds.
+    holders: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +283,7 @@ def _entry(row: dict[str, Any]) -> Entry:
         leases=int(row["leases"]),
         users=int(row["users"]),
         ends_ms=int(row["ends"]),
+        holders={int(user): int(held) for user, held in (part.split(":") for part in row["holders"].split())},
     )
 
 

@@ -25,6 +25,8 @@ class Slot:
     renewed_seconds_ago: float | None
     ends_in_seconds: float | None
     joinable: bool
+    # How many leases each user (by id) holds; 0 stands for requests that brought no point in time.
+    holders: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +91,5 @@ def _slot(entry: ledger.Entry, now_ms: int) -> Slot:
         renewed_seconds_ago=since(entry.touched_ms),
         ends_in_seconds=round((entry.ends_ms - now_ms) / 1000, 1) if entry.ends_ms else None,
         joinable=entry.joinable,
+        holders=entry.holders,
     )

@@ -1,21 +1,28 @@
-"""What the system page shows of OpenSearch, Redis, the queue and the jobs; each part says by itself when it is away."""
+"""What the system page shows of OpenSearch, of jobs and of what waits; each part says by itself when it is away."""
 
 from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import django
 from django.conf import settings
-from redis.exceptions import RedisError
+from django.db import connection
+from django.utils import timezone
 
-from imweb import __version__, redis
+from imweb import __version__
+from imweb.audit import trail
 from imweb.errors import ImError
-from imweb.incidents.models import CustomField, Job
+from imweb.incidents.jobs.store import STALE, UNFINISHED
+from imweb.incidents.models import CustomField, Job, JobChunk
+from imweb.notifications.models import Delivery
 from imweb.opensearch import gateway, schema
 
 MAX_JOBS = 20
+# A cluster that hangs must not hold up the page that tells of it.
+SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,11 @@ class Disk:
         """Return the used share."""
         return round(100 * self.used / self.total) if self.total else 0
 
+    @property
+    def full(self) -> str:
+        """Return `bad` above OpenSearch's high watermark (90 %), `warn` above its low one (85 %), else nothing."""
+        return "bad" if self.percent >= 90 else "warn" if self.percent >= 85 else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -58,29 +70,17 @@ class Cluster:
     limited: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """Redis and the tasks that wait in it."""
-
-    problem: str = ""
-    version: str = ""
-    memory: str = ""
-    waiting: int = 0
-
-
 def cluster() -> Cluster:
     """Return what OpenSearch says of itself."""
     try:
-        info, health = gateway().info(), gateway().health()
+        info, health = _ask("/"), _ask("/_cluster/health")
     except ImError as error:
         return Cluster(problem=error.reason)
     indices, disks, limited = [], [], ""
     try:
-        found = gateway().raw(
-            "GET", f"/_cat/indices/{settings.IM_INDEX_PREFIX}-*", params={"format": "json", "bytes": "b", "s": "index"}
-        )
+        found = _ask(f"/_cat/indices/{settings.IM_INDEX_PREFIX}-*", format="json", bytes="b", s="index")
         indices = [_index(row) for row in found]
-        stats = gateway().raw("GET", "/_nodes/stats/fs")
+        stats = _ask("/_nodes/stats/fs")
         disks = [_disk(node) for node in stats["nodes"].values()]
     except ImError as error:
         # A service account with least privilege may not ask for these.
@@ -98,6 +98,10 @@ def cluster() -> Cluster:
     )
 
 
+def _ask(path: str, **params: str) -> Any:
+    return gateway().raw("GET", path, params={**params, "request_timeout": SECONDS})
+
+
 def _index(row: dict[str, Any]) -> Index:
     return Index(row["index"], row["health"], int(row["docs.count"] or 0), int(row["store.size"] or 0))
 
@@ -107,20 +111,44 @@ def _disk(node: dict[str, Any]) -> Disk:
     return Disk(node["name"], total - int(node["fs"]["total"]["available_in_bytes"]), total)
 
 
-def queue() -> Queue:
-    """Return what Redis holds for the workers."""
-    name = f"{settings.IM_REDIS_PREFIX}:{settings.CELERY_TASK_DEFAULT_QUEUE}"
-    try:
-        info: Any = redis.client().info()
-        waiting: Any = redis.client().llen(name)
-    except RedisError as error:
-        return Queue(problem=str(error))
-    return Queue(version=info["redis_version"], memory=info["used_memory_human"], waiting=int(waiting))
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job with its progress in items; `stuck` says that nobody works on it although it is not finished."""
+
+    job: Job
+    done: int
+    stuck: bool
 
 
-def jobs() -> list[Job]:
+def jobs() -> list[JobLine]:
     """Return the jobs that are not finished, and the last that are."""
-    return sorted(Job.objects.all()[:MAX_JOBS], key=lambda job: job.finished_at is not None)
+    unfinished = Job.objects.filter(state__in=UNFINISHED)
+    found = [*unfinished[:MAX_JOBS], *Job.objects.exclude(state__in=UNFINISHED)[:MAX_JOBS]]
+    old = timezone.now() - STALE
+    lines = []
+    for job in found:
+        chunks = JobChunk.objects.filter(job=job, result__isnull=False)
+        done = job.total if job.state == "done" else sum(len(items) for items in chunks.values_list("items", flat=True))
+        lines.append(JobLine(job, done, job.state in UNFINISHED and job.created_at < old and job.heartbeat_at < old))
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Messages and audit entries that are on their way."""
+
+    waiting: int
+    dead: int
+    audit: int
+
+
+def outgoing() -> Outgoing:
+    """Return how much waits to be sent, was given up, and waits for the audit index."""
+    return Outgoing(
+        Delivery.objects.filter(state__in=Delivery.OPEN).count(),
+        Delivery.objects.filter(state=Delivery.DEAD).count(),
+        trail.waiting(),
+    )
 
 
 def versions() -> list[tuple[str, str]]:
@@ -129,9 +157,18 @@ def versions() -> list[tuple[str, str]]:
         ("Incident Manager", __version__),
         ("Python", platform.python_version()),
         ("Django", django.get_version()),
+        ("Celery", version("celery")),
+        ("opensearch-py", version("opensearch-py")),
+        (connection.display_name, _database_version()),
         ("Index prefix", settings.IM_INDEX_PREFIX),
         ("Indices", ", ".join(schema.document_aliases())),
     ]
+
+
+def _database_version() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sqlite_version()" if connection.vendor == "sqlite" else "SHOW server_version")
+        return str(cursor.fetchone()[0])
 
 
 def waiting_fields() -> list[CustomField]:

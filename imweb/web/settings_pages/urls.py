@@ -67,4 +67,8 @@ urlpatterns: list[URLPattern] = [
     path("settings/audit/export", audit.export, name="audit-export"),
     path("system", system.system, name="system"),
     path("system/pits/close/<str:name>", system.close_pit, name="system-close-pit"),
+    path("system/pits/end/<int:user_id>", system.end_leases, name="system-end-leases"),
+    path("system/tasks/retry/<int:pk>", system.retry_task, name="system-retry-task"),
+    path("system/tasks/forget/<int:pk>", system.forget_task, name="system-forget-task"),
+    path("system/jobs/resume", system.resume_jobs, name="system-resume-jobs"),
 ]
