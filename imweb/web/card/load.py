@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
+from django.utils.dateparse import parse_datetime
 
 from imweb.accounts.models import User
 from imweb.incidents import history, insights, mitre
@@ -50,8 +51,11 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None, b
     shown = columns(here.preferences, here.registry, here.custom)
     month = ListState(path=reverse("incidents"), start=f"now-{insights.SEEN_DAYS}d", mode="incidents")
     known = row_words(here, Page([doc], None, None, None, 0, now_ms), shown, month)
-    past = older(here, kind, doc_id, before)
     source = doc.source
+    past = older(here, kind, doc_id, before)
+    # What was imported or generated has no entry of its making.
+    began = not past["older"] and (not past["lines"] or past["lines"][-1].kind != "create")
+    came_in = parse_datetime(doc.created_at) if began and doc.created_at else None
     moves = content.steps(doc, here.actor)
     attack, unknown = content.attack(doc)
     related = content.related(doc, insights.related(here.actor, doc, now_ms)) if kind == "incident" else []
@@ -61,6 +65,7 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None, b
     return {
         "doc": doc,
         "key": doc.key,
+        "came_in": came_in,
         "url": url,
         "change_url": f"{url}change",
         "row": row(doc, known),

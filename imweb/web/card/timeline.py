@@ -38,6 +38,7 @@ class Line:
     verb: str
     changed: list[Changed]
     comment: SafeString | str
+    kind: str = "edit"
 
 
 def lines(entries: Sequence[Entry], registry: Registry, labels: Labels) -> list[Line]:
@@ -50,6 +51,7 @@ def lines(entries: Sequence[Entry], registry: Registry, labels: Labels) -> list[
             verbs.get(entry.type, _("set")),
             [_changed(item, registry, labels) for item in entry.edited],
             render(entry.comment) if entry.comment else "",
+            entry.type,
         )
         for entry in entries
     ]
