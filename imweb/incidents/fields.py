@@ -74,6 +74,14 @@ ENTITIES = [
     "process_id",
     "target_user",
 ]
+_ENTITY_LABELS = {
+    "ip": "IP",
+    "source_ip": "Source IP",
+    "destination_ip": "Destination IP",
+    "url": "URL",
+    "process_id": "Process ID",
+    "email": "E-mail",
+}
 RESERVED_IDS = frozenset({"pit", "bulkUpdate"})
 
 
@@ -141,7 +149,12 @@ def _core() -> Iterator[FieldDef]:
     yield FieldDef("rule.name", Kind.KEYWORD, "Rule", sortable=True)
     yield FieldDef("mitre", Kind.KEYWORD, "ATT&CK", multi=True)
     for entity in ENTITIES:
-        yield FieldDef(f"entities.{entity}", Kind.KEYWORD, entity.replace("_", " ").capitalize(), multi=True)
+        yield FieldDef(
+            f"entities.{entity}",
+            Kind.KEYWORD,
+            _ENTITY_LABELS.get(entity, entity.replace("_", " ").capitalize()),
+            multi=True,
+        )
     yield FieldDef("incident_aggregation_id", Kind.KEYWORD, "Grouping", multi=True)
     yield FieldDef("incident_aggregation_result_id", Kind.KEYWORD, "Group", multi=True)
     yield FieldDef("incidents_count", Kind.NUMBER, "Incidents")
