@@ -17,7 +17,8 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from imweb.accounts import permissions
-from imweb.accounts.scope import EVERYTHING, Scope, scope_of
+from imweb.accounts.incident_types import scope_of_roles
+from imweb.accounts.scope import EVERYTHING, Scope
 
 
 def check_time_zone(value: str) -> None:
@@ -70,7 +71,7 @@ class User(AbstractUser):
             return Scope(rows=())
         if self.is_superuser:
             return EVERYTHING
-        return scope_of((role.permissions, role.row_filter, role.hidden_fields) for role in self.roles.all())
+        return scope_of_roles((r.name, r.permissions, r.row_filter, r.hidden_fields) for r in self.roles.all())
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # Django asks here for the present key and for each of SECRET_KEY_FALLBACKS.

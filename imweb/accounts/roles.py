@@ -16,10 +16,11 @@ from django.utils import timezone
 
 from imweb.accounts import permissions
 from imweb.accounts.administration import record, require_manager
+from imweb.accounts.incident_types import INCIDENT_TYPES
 from imweb.accounts.models import Role
 from imweb.accounts.scope import OVER_EVERYTHING
 from imweb.configuration.models import Change
-from imweb.configuration.store import conflict
+from imweb.configuration.store import conflict, items
 from imweb.errors import Detail, NotFound, ValidationFailed, VersionConflict
 
 Json = dict[str, Any]
@@ -119,6 +120,9 @@ def _conflict(role: Role, definition: RoleDefinition) -> VersionConflict:
 def remove_role(name: str, *, by: str) -> None:
     """Remove a role that nobody has; raises `NotFound`, `ValidationFailed`."""
     role = get_role(name)
+    if needing := [item.value.title for item in items(INCIDENT_TYPES, fresh=True) if name in item.value.roles]:
+        reason = f"the incident types {', '.join(needing)} are open to it; open them to others first"
+        raise ValidationFailed.field("name", reason)
     if count := role.users.count():
         raise ValidationFailed.field("name", f"{count} of the users have this role; give them another first")
     record("role", name, "removed", definition_of(role).stated(), None, by)

@@ -14,8 +14,9 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
 from imweb.accounts.actor import Actor, actor_of
+from imweb.accounts.incident_types import scope_of_roles
 from imweb.accounts.models import ApiToken, User
-from imweb.accounts.scope import EVERYTHING, scope_of
+from imweb.accounts.scope import EVERYTHING
 from imweb.audit.trail import record
 from imweb.errors import AuthenticationRequired, PermissionDenied
 
@@ -39,11 +40,12 @@ _COLUMNS = (
     "user__time_zone",
     "user__is_active",
     "user__is_superuser",
+    "user__roles__name",
     "user__roles__permissions",
     "user__roles__row_filter",
     "user__roles__hidden_fields",
 )
-_OF_ROLE = 3  # of the columns
+_OF_ROLE = 4  # of the columns
 log = structlog.get_logger(__name__)
 
 
@@ -110,8 +112,9 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
     user.scope = (
         EVERYTHING
         if superuser
-        else scope_of(
-            (granted or (), text or "", hidden or ()) for granted, text, hidden in (row[-_OF_ROLE:] for row in rows)
+        else scope_of_roles(
+            (role or "", granted or (), text or "", hidden or ())
+            for role, granted, text, hidden in (row[-_OF_ROLE:] for row in rows)
         )
     )
     # The log line names the user, whichever way he came.

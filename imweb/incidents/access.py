@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
+from imweb.accounts.incident_types import FIELD, INCIDENT_TYPES
 from imweb.accounts.models import Role
 from imweb.configuration import Kind as SettingsKind
 from imweb.configuration import store
@@ -64,6 +65,10 @@ def _faults(declared: Sequence[AccessField]) -> list[Detail]:
         reason = _("there is no such field") if found is None else unfit(found)
         faults += [Detail("name", f"'{item.name[:64]}': {reason}")] if reason else []
     names = frozenset(item.name for item in declared)
+    closed = [item.value.title for item in store.items(INCIDENT_TYPES, fresh=True) if item.value.roles]
+    if closed and FIELD not in names:
+        reason = _("the incident types %(titles)s need it: they are open to some roles only")
+        faults.append(Detail("", reason % {"titles": ", ".join(closed)}))
     for role in Role.objects.exclude(row_filter=""):
         try:
             row_filter(role.row_filter, names)

@@ -1,4 +1,4 @@
-"""Custom fields, severities, access fields and roles in a configuration file."""
+"""Custom fields, severities, access fields, incident types and roles in a configuration file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from imweb.accounts import permissions
 from imweb.accounts import roles as accounts
+from imweb.accounts.incident_types import INCIDENT_TYPES
 from imweb.accounts.models import Role
 from imweb.accounts.roles import RoleDefinition
 from imweb.configuration import store
@@ -142,12 +143,21 @@ register(
     )
 )
 register(
+    of_kind(
+        "incident_types",
+        "Incident types",
+        INCIDENT_TYPES,
+        after=("custom_fields", "severities", "access_fields"),
+    )
+)
+register(
     Section(
         key="roles",
         title="Roles",
         definition=RoleSettings,
         standing=_roles,
         bring=_bring_roles,
-        after=("custom_fields", "access_fields"),
+        # A type that stops naming a role does so before the role is removed.
+        after=("custom_fields", "access_fields", "incident_types"),
     )
 )

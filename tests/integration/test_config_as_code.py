@@ -201,5 +201,6 @@ def test_the_sections_are_all_that_administrators_shape() -> None:
         "access_fields",
         "roles",
         "grouping_rules",
+        "incident_types",
         "notifications",
     }

@@ -9,7 +9,7 @@ from imweb import workflows
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import Detail, NotFound, PermissionDenied, ValidationFailed, VersionConflict
-from imweb.incidents import access, hiding, rowfilters
+from imweb.incidents import access, hiding, incident_types, rowfilters
 from imweb.incidents.documents import DocKind, fingerprint_of, new_source
 from imweb.incidents.editing import joining, locking, membership
 from imweb.incidents.editing.bodies import name_fault
@@ -42,8 +42,9 @@ def _create(step: Step, kind: DocKind, doc_id: str, source: Json | None, context
         raise VersionConflict(
             "There is an incident with this id already; it was not overwritten.", [Detail("id", "exists")]
         )
-    body = {name: value for name, value in step.fields.items() if value is not None}
     rules = context.rules
+    given, lacking = incident_types.begun(rules.types, step.fields)
+    body = {name: value for name, value in given.items() if value is not None}
     rule = body.get("rule") or {}
     if "workflow_id" not in body:
         body["workflow_id"] = workflows.workflow_of(body.get("incident_type"), rule.get("id") or rule.get("name")).id
@@ -53,7 +54,7 @@ def _create(step: Step, kind: DocKind, doc_id: str, source: Json | None, context
         from imweb.incidents.severities import default_severity
 
         body["severity"] = default_severity()
-    faults = _state_faults(body, workflow, body)
+    faults = [*lacking, *_state_faults(body, workflow, body)]
     if faults:
         raise ValidationFailed.of(faults)
     if groups := body.get("incident_aggregation_result_id"):

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from imweb import workflows
+from imweb.accounts.incident_types import IncidentType
 from imweb.incidents.access import access_fields
 from imweb.incidents.fields import CORE_FIELDS, INTERNAL, OPAQUE
+from imweb.incidents.incident_types import in_force
 from imweb.incidents.models import CustomField
 from imweb.incidents.severities import severities
 from imweb.workflows import Workflow
@@ -50,6 +52,7 @@ class Rules:
     default: Workflow
     # Access fields: set when an incident is created, never edited.
     access: tuple[str, ...] = ()
+    types: Mapping[str, IncidentType] = field(default_factory=dict)
     # What a field's definition lets people choose from, by field.
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -60,7 +63,8 @@ class Rules:
         levels = tuple(level.name for level in severities())
         chosen = CustomField.objects.filter(type__in=("select", "multiselect"), live_options=False).exclude(options=[])
         options = {name: tuple(listed) for name, listed in chosen.values_list("name", "options")}
-        return cls(levels, {w.id: w for w in defined}, defined[0], access_fields(), options=options)
+        found = {w.id: w for w in defined}
+        return cls(levels, found, defined[0], access_fields(), types=in_force(), options=options)
 
     def workflow(self, workflow_id: object) -> Workflow:
         """Return a document's workflow; one that was removed since is replaced by the default."""
