@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -162,3 +163,25 @@ def test_the_small_forms_are_pages_too(one: None, lead: User, path: str, status:
     client = Client()
     client.force_login(lead)
     assert client.get(path).status_code == status
+
+
+def test_without_a_script_the_card_s_newest_change_of_ones_own_can_be_taken_back(
+    one: None, lead: User, analyst: User
+) -> None:
+    client = Client()
+    client.force_login(lead)
+    client.post("/incidents/i1/change", {"set": "severity", "v.severity": "low", "rev": "1"})
+    page = client.get("/incidents/i1/").content.decode()
+    found = re.findall(r'action="(/incidents/i1/undo/[^"]+)"', page)
+    assert len(found) == 1
+
+    other = Client()
+    other.force_login(analyst)
+    assert "/undo/" not in other.get("/incidents/i1/").content.decode()
+    assert other.post(found[0]).status_code == 404
+    assert source()["severity"] == "low"
+
+    page = client.post(found[0], {"where": "page"}, follow=True).content.decode()
+    assert "taken back" in page
+    assert source()["severity"] == "high"
+    assert "/undo/" not in page

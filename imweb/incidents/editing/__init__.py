@@ -3,7 +3,7 @@
 from imweb.incidents.editing.groups import update_aggregation
 from imweb.incidents.editing.many import BulkResult, bulk
 from imweb.incidents.editing.single import Outcome, create, delete, update
-from imweb.incidents.editing.taking_back import change_of, take_back
+from imweb.incidents.editing.taking_back import change_of, may_take_back, take_back
 from imweb.incidents.services import get_document
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "create",
     "delete",
     "get_document",
+    "may_take_back",
     "take_back",
     "update",
     "update_aggregation",

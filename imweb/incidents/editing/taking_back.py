@@ -26,6 +26,16 @@ def change_of(operation: str, kind: DocKind, doc_id: str) -> str:
     return change_id(operation, 0, key_of(kind, doc_id))
 
 
+def may_take_back(actor: Actor, entry: history.Entry) -> bool:
+    """Return whether an entry is a change that the actor made within the last ten minutes."""
+    made_ms = times.parse_instant(entry.time, now_ms=0, tz=UTC)
+    return entry.user == actor.username and entry.type == "edit" and not _is_over(made_ms)
+
+
+def _is_over(made_ms: int) -> bool:
+    return time.time_ns() // 1_000_000 - made_ms > UNDO.total_seconds() * 1000
+
+
 def take_back(actor: Actor, kind: DocKind, doc_id: str, change: str) -> Outcome:
     """Restore all that one of the actor's own changes did within the last ten minutes, or nothing of it.
 
@@ -40,7 +50,7 @@ def take_back(actor: Actor, kind: DocKind, doc_id: str, change: str) -> Outcome:
     if entry is None or not mine or entry.get("type") in ("create", "delete"):
         raise NotFound("There is no change of yours here that could be taken back.")
     made_ms = times.parse_instant(entry["time"], now_ms=0, tz=UTC)
-    if time.time_ns() // 1_000_000 - made_ms > UNDO.total_seconds() * 1000:
+    if _is_over(made_ms):
         raise VersionConflict("It was changed more than ten minutes ago and cannot be taken back any more.")
     names = [str(item["fieldName"]) for item in entry.get("edited") or ()]
     if entry.get("comment") is not None and "comment" not in names:

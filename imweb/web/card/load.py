@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from imweb.accounts.models import User
-from imweb.incidents import history, insights, mitre
+from imweb.incidents import editing, history, insights, mitre
 from imweb.incidents.documents import DocKind, Document
 from imweb.incidents.results import Page
 from imweb.incidents.services import get_document
@@ -34,8 +35,12 @@ def older(here: Frame, kind: DocKind, doc_id: str, before: str = "") -> Json:
     """Return history entries, newest first, from a place on, and the place where those still older begin."""
     entries = history.entries(here.actor, kind, doc_id, size=ENTRIES + 1, before=before or None)
     shown = entries[:ENTRIES]
+    lines = timeline.lines(shown, here.registry, words.value_labels())
+    # A group's change may have gone on to its incidents: that is taken back in the dialog that made it.
+    if kind == "incident" and shown and not before and editing.may_take_back(here.actor, shown[0]):
+        lines[0] = replace(lines[0], undo=shown[0].change)
     return {
-        "lines": timeline.lines(shown, here.registry, words.value_labels()),
+        "lines": lines,
         "older": shown[-1].cursor if len(entries) > ENTRIES else "",
     }
 

@@ -39,6 +39,8 @@ class Line:
     changed: list[Changed]
     comment: SafeString | str
     kind: str = "edit"
+    # The change that its author can take back still, an empty text for what stays.
+    undo: str = ""
 
 
 def lines(entries: Sequence[Entry], registry: Registry, labels: Labels) -> list[Line]:
