@@ -107,14 +107,20 @@ def clause_of(rule: NotificationRule) -> Json | None:
 
 def faults_of(rule: NotificationRule) -> list[Detail]:
     """Return what is wrong with a rule besides its form: fields, users and roles that do not exist."""
-    faults = filter_faults(rule)
+    unknown = [Detail("users", f"there is no user “{name}” who may sign in") for name in unknown_users(rule)]
+    return [*filter_faults(rule), *unknown, *role_faults(rule)]
+
+
+def unknown_users(rule: NotificationRule) -> list[str]:
+    """Return the recipients of a rule who do not exist or may not sign in."""
     known = set(User.objects.filter(username__in=rule.users, is_active=True).values_list("username", flat=True))
-    faults += [
-        Detail("users", f"there is no user “{name}” who may sign in") for name in rule.users if name not in known
-    ]
+    return [name for name in rule.users if name not in known]
+
+
+def role_faults(rule: NotificationRule) -> list[Detail]:
+    """Return the roles of a rule that do not exist, as faults."""
     held = set(Role.objects.filter(name__in=rule.roles).values_list("name", flat=True))
-    faults += [Detail("roles", f"there is no role “{name}”") for name in rule.roles if name not in held]
-    return faults
+    return [Detail("roles", f"there is no role “{name}”") for name in rule.roles if name not in held]
 
 
 def filter_faults(rule: NotificationRule) -> list[Detail]:

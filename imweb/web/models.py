@@ -13,12 +13,15 @@ from django.utils.translation import gettext_lazy as _
 from imweb.accounts.models import User
 from imweb.configuration.models import Change
 
+MAX_NAME = 60
+
 
 class SavedView(models.Model):
     """A list's filters, order and mode under a name; `query` is the address without place and point in time."""
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    name = models.CharField(_("name"), max_length=60)
+    # None: it came with a configuration file and is everybody's.
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(_("name"), max_length=MAX_NAME)
     query = models.TextField(blank=True)
     shared = models.BooleanField(_("shared with everybody"), default=False)
     created_at = models.DateTimeField(default=timezone.now)

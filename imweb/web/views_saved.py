@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions as may
+from imweb.accounts.administration import record
 from imweb.errors import NotFound, PermissionDenied, ValidationFailed
 from imweb.web import saved
 from imweb.web.bulk.selection import state_of
@@ -28,6 +29,7 @@ def views(request: PageRequest) -> HttpResponse:
             "view": view,
             "url": saved.url_of(view),
             "own": view.owner_id == request.user.pk,
+            "may_delete": _may_delete(request, view),
             "pinned": view.pk in chosen["pinned"],
             "default": view.pk == chosen["default"],
         }
@@ -90,12 +92,21 @@ def change(request: PageRequest, view_id: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("views"), status=303)
 
 
+def _may_delete(request: PageRequest, view: SavedView) -> bool:
+    """Return whether the user's own, or one of nobody's that he may shape the console without."""
+    return view.owner_id == request.user.pk or (view.owner_id is None and request.user.may(may.SETTINGS))
+
+
 def _own(request: PageRequest, view: SavedView, action: str) -> None:
-    if view.owner_id != request.user.pk:
-        raise PermissionDenied(_("This view is %(name)s's; only its owner changes it.") % {"name": view.owner.username})
-    if action == "delete":
+    if action == "delete" and _may_delete(request, view):
+        if view.owner is None:
+            record("view", view.name, "removed", {"query": view.query}, None, request.user.username)
         view.delete()
         return
+    if view.owner is None:
+        raise PermissionDenied(_("This view belongs to the configuration; an administrator may delete it."))
+    if view.owner_id != request.user.pk:
+        raise PermissionDenied(_("This view is %(name)s's; only its owner changes it.") % {"name": view.owner.username})
     if action == "share" and not request.user.may(may.SHARE_VIEW):
         raise PermissionDenied(_("Your roles do not let you share views."))
     SavedView.objects.filter(pk=view.pk).update(shared=action == "share")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from django.core.management import CommandError, call_command
 
 from imweb.accounts.models import Role, User
+from imweb.accounts.permissions import ALL
 from imweb.accounts.setup import ensure_roles
 from imweb.configuration import document, store
 from imweb.configuration.models import Change, Entry
@@ -19,8 +24,12 @@ from imweb.grouping.rules import RULES
 from imweb.incidents import custom_fields, registry
 from imweb.incidents.models import CustomField
 from imweb.incidents.severities import SEVERITIES
+from imweb.notifications.rules import RULES as NOTIFICATIONS
 from imweb.opensearch.node import free_port
+from imweb.settings import BASE_DIR
+from imweb.web.models import SavedView
 from tests.integration.pits_ground import servers
+from tests.settings import RUN_ID
 
 pytestmark = [pytest.mark.django_db, pytest.mark.relational, pytest.mark.usefixtures("indices")]
 SCHEMA = Path(__file__).parents[2] / "docs/config.schema.json"
@@ -39,6 +48,30 @@ grouping_rules:
     filter: severity:high
     comparison: [entities.host]
 """
+# One object at least of every section, with what refers to what else the file brings.
+WHOLE = (
+    FILE
+    + """access_fields:
+  - name: source
+roles:
+  - {name: admin, label: Administrator, permissions: [EVERYTHING]}
+  - {name: north, label: North, permissions: [incident.view], row_filter: "source:EDR"}
+incident_types:
+  - {name: phish, title: Phishing, severity: high, fields: [{name: coded_site}]}
+notifications:
+  - name: soar
+    title: To the SOAR
+    filter: coded_site:Oslo severity:high
+    events: [new_incident, new_group, status]
+    channel: webhook
+    url: https://soar.example/hook
+    secret_env: IM_NOTIFY_SECRET_SOAR
+  - {name: north, title: The north, events: [mention, assignment], channel: email, roles: [north], digest_minutes: 60}
+views:
+  - {name: Oslo today, query: "q=severity%3Ahigh&coded_site=Oslo"}
+  - {name: Weeks, query: start=now-14d&sort=severity%3Adesc&group_by=source}
+"""
+).replace("EVERYTHING", ", ".join(sorted(ALL)))
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +109,7 @@ def refused(tmp_path: Path, text: str | bytes) -> list[str]:
 
 
 def make_empty() -> None:
-    for kind in (Entry, Change, CustomField, Role):
+    for kind in (Entry, Change, CustomField, Role, SavedView):
         kind.objects.all().delete()
     ensure_roles()
     store.forget()
@@ -93,6 +126,116 @@ def test_exported_imported_into_an_empty_one_and_exported_again_it_is_the_same(t
     assert export() == first
     assert custom_fields.get("coded_site").value.options == ("Oslo", "Lima", "no")
     assert [rule.name for rule in store.values(RULES)] == ["by-host"]
+
+
+def test_every_section_survives_the_way_into_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IM_NOTIFY_SECRET_SOAR", "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ=")
+    bring(tmp_path, WHOLE)
+    first = export()
+    content = yaml.safe_load(first)
+    assert [section.key for section in sections() if not content[section.key]] == []
+    make_empty()
+    bring(tmp_path, first)
+    assert export() == first
+    assert "nothing to change" in bring(tmp_path, first)[0]
+    assert [rule.name for rule in store.values(NOTIFICATIONS)] == ["soar", "north"]
+    assert [(view.owner, view.name, view.shared) for view in SavedView.objects.all()] == [
+        (None, "Oslo today", True),
+        (None, "Weeks", True),
+    ]
+    # The variable's name is all that is kept of a secret.
+    assert "c2VjcmV0" not in first
+    assert "secret_env: IM_NOTIFY_SECRET_SOAR" in first
+
+
+def test_another_installation_exports_the_same_bytes(tmp_path: Path) -> None:
+    """With a database, indices and processes of its own, and nobody in it."""
+    bring(tmp_path, WHOLE)
+    first = export()
+    (tmp_path / "first.yaml").write_text(first)
+    (tmp_path / "data").mkdir()
+    environment = os.environ | {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'other.sqlite3'}",
+        "IM_INDEX_PREFIX": f"{RUN_ID}-other",
+        "IM_REDIS_PREFIX": f"{RUN_ID}-other",
+        "IM_DATA_DIR": str(tmp_path / "data"),
+        "DJANGO_SETTINGS_MODULE": "imweb.settings",
+    }
+
+    def manage(*arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    manage("migrate", "-v0")
+    manage("bootstrap")
+    assert "+ soar" in manage("import_config", str(tmp_path / "first.yaml"))
+    assert manage("export_config") == first
+
+
+def test_shared_views_of_users_go_along_and_stay_theirs(
+    tmp_path: Path, lead: User, administrator: User, client: Any
+) -> None:
+    for owner in (lead, administrator):
+        SavedView.objects.create(owner=owner, name="Night", query="severity=high", shared=True)
+    SavedView.objects.create(owner=lead, name="Mine", query="severity=low")
+    first = export()
+    assert first.endswith(
+        "views:\n  - name: Night\n    query: severity=high\n  - name: Night (admin)\n    query: severity=high\n"
+    )
+    bring(tmp_path, first.replace("name: Night\n    query: severity=high", "name: Night\n    query: severity=low"))
+    assert [(v.name, v.owner, v.query, v.shared) for v in SavedView.objects.order_by("id")] == [
+        ("Night", lead, "severity=low", True),
+        ("Night", administrator, "severity=high", True),
+        ("Mine", lead, "severity=low", False),
+    ]
+    # What a file leaves out is shared no more; it is not taken from its owner.
+    bring(tmp_path, "version: 1\nviews:\n  - {name: For all, query: severity=high}\n")
+    assert sorted((v.name, v.shared, v.owner is None) for v in SavedView.objects.all()) == [
+        ("For all", True, True),
+        ("Mine", False, False),
+        ("Night", False, False),
+        ("Night", False, False),
+    ]
+    # Nobody's: everybody opens it, an administrator alone deletes it.
+    view = SavedView.objects.get(owner=None)
+    client.force_login(lead)
+    assert "the configuration" in client.get("/views/").content.decode()
+    assert client.post(f"/views/{view.pk}", {"action": "pin"}).status_code == 303
+    for action in ("delete", "unshare"):
+        assert client.post(f"/views/{view.pk}", {"action": action}).status_code == 403
+    client.force_login(administrator)
+    assert client.post(f"/views/{view.pk}", {"action": "delete"}).status_code == 303
+    assert not SavedView.objects.filter(pk=view.pk).exists()
+
+
+def test_faults_of_views_and_notifications_are_named_with_their_lines(tmp_path: Path) -> None:
+    text = WHOLE.replace("coded_site=Oslo", "coded_town=Oslo").replace("coded_site:Oslo", "coded_town:Oslo")
+    text = text.replace("roles: [north]", "roles: [south]").replace("group_by=source", "rs=0123&group_by=source")
+    faults = refused(tmp_path, text)
+    lines = text.splitlines()
+
+    def line(part: str) -> int:
+        return next(number for number, content in enumerate(lines, 1) if part in content)
+
+    assert [fault.partition(":")[0] for fault in faults] == [
+        str(line(part)) for part in ("coded_town:Oslo", "roles: [south]", "coded_town=Oslo", "rs=0123")
+    ]
+    assert "notifications.north.roles: there is no role “south”" in faults[1]
+    assert "views.Oslo today.query: " in faults[2]
+    assert "coded_town" in faults[2]
+    assert "is to be written as 'start=now-14d&sort=severity%3Adesc&group_by=source'" in faults[3]
+
+
+def test_users_that_are_not_there_yet_are_a_warning(tmp_path: Path) -> None:
+    rule = "{name: a, title: A, events: [mention], channel: console, users: [lead, nobody]}"
+    User.objects.create_user("lead", "", "lead-password")
+    _said, warnings = bring(tmp_path, f"version: 1\nnotifications:\n  - {rule}\n")
+    assert warnings == "warning: notification rules name users who may not sign in here: nobody\n"
+    assert [rule.name for rule in store.values(NOTIFICATIONS)] == ["a"]
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(tmp_path: Path) -> None:
@@ -203,4 +346,5 @@ def test_the_sections_are_all_that_administrators_shape() -> None:
         "grouping_rules",
         "incident_types",
         "notifications",
+        "views",
     }
