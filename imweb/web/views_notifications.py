@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions as may
+from imweb.audit.trail import record
 from imweb.configuration import store
 from imweb.errors import NotFound, ValidationFailed, VersionConflict
 from imweb.notifications import delivering, trying
@@ -134,10 +135,14 @@ def delivery_retry(request: PageRequest) -> HttpResponse:
     one = request.POST.get("id", "")[:40]
     if one:
         delivering.retry(one)
+        record("system", user=request.user.username, target=f"delivery/{one}", details={"action": "retry"})
         messages.success(request, _("It is tried again within seconds."))
     else:
         dead = Delivery.objects.filter(state=Delivery.DEAD).values_list("pk", flat=True)
         count = sum(1 for pk in list(dead[:10_000]) if _retried(pk))
+        if count:
+            more = {"action": "retry", "deliveries": count}
+            record("system", user=request.user.username, target="deliveries", details=more)
         messages.success(request, _("%(n)s are tried again within seconds.") % {"n": f"{count:,}"})
     return redirect("notification-deliveries")
 

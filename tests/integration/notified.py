@@ -58,7 +58,7 @@ class Receiver:
 
 
 @contextmanager
-def receiver(tls: Path | None = None) -> Iterator[Receiver]:
+def receiver(tls: Path | None = None, host: str = "127.0.0.1") -> Iterator[Receiver]:
     """Give a real HTTP server on a free port of loopback; with TLS by the key and certificate in a folder."""
     found = Receiver()
 
@@ -82,12 +82,12 @@ def receiver(tls: Path | None = None) -> Iterator[Receiver]:
         def handle_error(self, *_args: Any) -> None:
             return
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server((host, 0), Handler) as server:
         if tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls / "receiver.pem", tls / "receiver.key")
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        found.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/hook"
+        found.url = f"{'https' if tls else 'http'}://{host}:{server.server_port}/hook"
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield found
         server.shutdown()
