@@ -91,10 +91,29 @@ function change(act, onCard) {
   const row = here();
   if (!row) { none("Choose a row first: move to it by key, or click beside its title."); return; }
   if (!row.dataset.key) { none("This is a whole group: open it, or tick it to change all of it."); return; }
+  changeRow(row, act);
+}
+
+function changeRow(row, act) {
   if (act !== "assign") { ask(row, act); return; }
   const values = { take: "1", rev: row.dataset.rev };
   window.htmx.ajax("POST", formUrl(row, act), { source: "#act-body", target: "#act-body", swap: "innerHTML", values });
 }
+
+function mark(row) {
+  here()?.classList.remove("is-here");
+  row.classList.add("is-here");
+}
+
+// The same by mouse, where the row says its status and that it is nobody's.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-act]");
+  const row = link?.closest("tr[data-key]");
+  if (!row || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  mark(row);
+  changeRow(row, link.dataset.act);
+});
 
 function unfold(menu, first) {
   menu.open = true;
@@ -157,9 +176,7 @@ document.addEventListener("keydown", (event) => {
 // The row that has the focus is the row that the keys mean.
 document.addEventListener("focusin", (event) => {
   const row = event.target.closest?.(ROW);
-  if (!row || row === here()) return;
-  here()?.classList.remove("is-here");
-  row.classList.add("is-here");
+  if (row && row !== here()) mark(row);
 });
 
 // The form of a row opens with what was swapped in; when nothing is left to ask it closes, and a verdict goes on.

@@ -116,10 +116,21 @@ def _sub(row: Row) -> str:
 def _status(row: Row) -> str:
     ended = " data-terminal" if row.status.terminal else ""
     mark = f'<span class="im-status" data-st="{escape(row.status.name)}"{ended}>{_text(row.status.label, 40)}</span>'
+    if "status" in row.acts:
+        mark = _act(row, "status", _("Set the status"), mark)
     return f'<td class="im-c-st">{mark}</td>'
 
 
 def _reviewer(row: Row) -> str:
     if row.reviewer:
         return f'<td class="im-c-rev">{avatar(row.reviewer)}{_text(row.reviewer, 40)}</td>'
-    return f'<td class="im-c-rev"><span class="im-none" title="{escape(_("Nobody"))}">—</span></td>'
+    none = f'<span class="im-none" title="{escape(_("Nobody"))}">—</span>'
+    if "assign" in row.acts:
+        none = _act(row, "assign", _("Assign to me"), f'{none}<span class="im-take">{escape(_("Take"))}</span>')
+    return f'<td class="im-c-rev">{none}</td>'
+
+
+def _act(row: Row, act: str, label: str, inner: str) -> str:
+    """Return a way to change a row by mouse; who works by keyboard has keys and the card, not two more stops a row."""
+    shown = f'title="{escape(label)}" aria-label="{escape(label)}: {_attribute(row.title, 80)}"'
+    return f'<a class="im-set" href="{escape(row.url)}key/{act}" data-act="{act}" tabindex="-1" {shown}>{inner}</a>'

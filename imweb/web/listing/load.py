@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
+from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
 from imweb.errors import NotFound, PitExpired, TooManyPits
 from imweb.incidents import insights, mitre, services
@@ -163,7 +164,13 @@ def words(here: Frame, page: Page, shown: Sequence[FieldDef] = (), base: ListSta
         tz=here.tz,
         columns=shown,
         base=base,
+        acts=_acts(here.actor),
     )
+
+
+def _acts(actor: Actor) -> frozenset[str]:
+    takes = actor.may(may.ASSIGN_SELF) or actor.may(may.ASSIGN)
+    return frozenset(act for act, allowed in (("status", actor.may(may.TRANSITION)), ("assign", takes)) if allowed)
 
 
 def around(here: Frame, query: ListQuery) -> Around:

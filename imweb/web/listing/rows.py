@@ -70,6 +70,8 @@ class Row:
     count: int | None
     members_url: str
     similar: Similar | None = None
+    # What its reader may do right here, without opening it.
+    acts: frozenset[str] = frozenset()
     cells: list[str] = field(default_factory=list)
 
 
@@ -85,6 +87,7 @@ class Words:
     columns: Sequence[FieldDef] = ()
     # The list in which the rows stand, of which "similar" keeps the time and what the rows are.
     base: ListState | None = None
+    acts: frozenset[str] = frozenset()
 
 
 def card_url(kind: str, doc_id: str) -> str:
@@ -137,6 +140,7 @@ def row(doc: Document, words: Words) -> Row:
         similar=similar(source, words.base) if words.base and not group else None,
         count=int(source.get("incidents_count") or 0) if group else None,
         members_url=f"/incidents/list/members/{quote(doc.id, safe='')}" if group else "",
+        acts=words.acts,
         cells=[cell(source, column, words) for column in words.columns],
     )
 

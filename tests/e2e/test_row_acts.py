@@ -1,0 +1,57 @@
+"""A row changed where it stands, by mouse: its status, and taking what is nobody's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import expect
+
+from imweb.accounts.models import User
+from tests.e2e.test_keys import doc_of, shot, source, toast
+from tests.e2e.test_list import Desk
+
+
+def test_a_row_s_status_is_set_and_it_is_taken_where_it_stands(desk: Desk, list_url: str, lead: User) -> None:
+    page = desk(lead)
+    page.goto(list_url + "&mode=incidents&status=new&not.reviewer=*")
+    row = page.locator("tr[data-key]").nth(2)
+    doc_id, url = doc_of(row), page.url
+    row.hover()
+    expect(row.get_by_text("Take", exact=True)).to_be_visible()
+    expect(row.locator(".im-none")).to_be_hidden()
+    shot(page, "row-acts")
+    row.get_by_role("link", name="Assign to me").click()
+    expect(toast(page)).to_contain_text("Reviewer → lead")
+    row = page.locator(f'tr[data-key="incident/{doc_id}"]')
+    expect(row.locator(".im-c-rev")).to_contain_text("lead")
+    assert source(doc_id)["reviewer"] == "lead"
+
+    row.get_by_role("link", name="Set the status").click()
+    dialog = page.get_by_role("dialog", name="Set the status")
+    dialog.get_by_role("button", name="In progress").click()
+    expect(row.locator(".im-status")).to_have_text("In Progress")
+    expect(dialog).to_be_hidden()
+    assert source(doc_id)["status"] == "in_progress"
+    # The list is where it was, and no card was opened over it.
+    assert page.url == url
+    expect(page.locator("#card")).to_have_count(0)
+    toast(page).get_by_role("button", name="Undo").click()
+    expect(row.locator(".im-status")).to_have_text("New")
+    assert source(doc_id)["status"] == "new"
+
+
+def test_without_a_script_the_row_leads_to_the_same_forms(
+    browser: Any, sign_in: Any, live_server: Any, list_url: str, lead: User
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        sign_in(page, lead)
+        page.goto(list_url + "&mode=incidents&status=new")
+        doc_id = doc_of(page.locator("tr[data-key]").first)
+        page.locator('a[data-act="status"]').first.click()
+        page.get_by_role("button", name="In progress").click()
+        page.get_by_text("Saved.").wait_for()
+        assert source(doc_id)["status"] == "in_progress"
+    finally:
+        context.close()
