@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +14,7 @@ from imweb.accounts.incident_types import FIELD, INCIDENT_TYPES, IncidentType, T
 from imweb.accounts.models import Role, User
 from imweb.accounts.scope import OVER_EVERYTHING, scope_of
 from imweb.configuration import store
+from imweb.configuration.models import Change
 from imweb.configuration.store import Item
 from imweb.errors import Detail, NotFound, ValidationFailed
 from imweb.incidents import custom_fields, declaring
@@ -20,9 +22,11 @@ from imweb.incidents.access import ACCESS_FIELDS
 from imweb.incidents.custom_fields import FieldDefinition
 from imweb.incidents.models import CustomField
 from imweb.incidents.severities import SEVERITIES, SeverityDefinition
-from imweb.workflows.definitions import WORKFLOWS, WorkflowDefinition
+from imweb.workflows.definitions import WORKFLOWS
 
 Json = dict[str, Any]
+# Under this key the record of a change says which workflow the type followed.
+NOTED = "workflow"
 
 
 def in_force() -> dict[str, IncidentType]:
@@ -77,9 +81,10 @@ def save(
             declares = bool(value.roles) and FIELD not in _declared()
             if declares:
                 _declare(by)
-            saved = store.save(INCIDENT_TYPES, data, by=by, revision=revision)
-            if workflow is not None:
-                _follow(value.name, workflow, by)
+            with _noting_workflow(value.name, by):
+                saved = store.save(INCIDENT_TYPES, data, by=by, revision=revision)
+                if workflow is not None:
+                    _follow(value.name, workflow, by)
             if declares:
                 # Last: what cannot be made ready is not declared.
                 declaring.prepare([FIELD])
@@ -93,9 +98,43 @@ def save(
 
 def remove(name: str, *, by: str, revision: int | None = None) -> None:
     """Remove a type: its incidents keep their text in `incident_type` and are open to everybody from then on."""
-    with transaction.atomic():
+    with transaction.atomic(), _noting_workflow(name, by):
         store.remove(INCIDENT_TYPES, name, by=by, revision=revision)
         _follow(name, "", by)
+
+
+def undo(change: Change, *, by: str) -> None:
+    """Take back a change of one type, with the workflow that it gave the type or took from it."""
+    old = dict(change.old or {})
+    workflow = old.pop(NOTED, "") if NOTED in {*(change.old or {}), *(change.new or {})} else None
+    if old:
+        save(old, by=by, workflow=workflow)
+    else:
+        remove(change.name, by=by)
+
+
+@contextmanager
+def _noting_workflow(name: str, by: str) -> Iterator[None]:
+    """Have the record of a type's change tell of its workflow too, which is kept with the workflows."""
+    last = Change.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    before, was = _standing(name), workflow_of(name)
+    yield
+    after, now = _standing(name), workflow_of(name)
+    if was == now:
+        return
+    old = None if before is None else {**before, NOTED: was}
+    new = None if after is None else {**after, NOTED: now}
+    # Not committed yet: nobody has read what is completed here.
+    if not Change.objects.filter(kind=INCIDENT_TYPES.name, name=name, pk__gt=last).update(old=old, new=new):
+        revision = get(name).revision
+        Change.objects.create(
+            kind=INCIDENT_TYPES.name, name=name, action="changed", revision=revision, old=old, new=new, by=by
+        )
+
+
+def _standing(name: str) -> Json | None:
+    found = (item.value for item in store.items(INCIDENT_TYPES, fresh=True) if item.value.name == name)
+    return next((INCIDENT_TYPES.stored(item) for item in found), None)
 
 
 def _declared() -> set[str]:
@@ -118,8 +157,7 @@ def _follow(name: str, workflow: str, by: str) -> None:
         has, wanted = name in item.incident_types, item.name == workflow
         if has != wanted:
             names = (*item.incident_types, name) if wanted else tuple(n for n in item.incident_types if n != name)
-            data = WORKFLOWS.stored(item) | {"incident_types": list(names)}
-            store.save(WORKFLOWS, data, by=by)
+            store.save(WORKFLOWS, WORKFLOWS.stored(item) | {"incident_types": list(names)}, by=by)
 
 
 def faults(types: Sequence[IncidentType]) -> list[Detail]:
@@ -184,7 +222,7 @@ def _reviewer_faults(item: IncidentType) -> list[Detail]:
         given = list(user.roles.all())
         scope = scope_of((role.permissions, role.row_filter, role.hidden_fields) for role in given)
         viewing = {role.name for role in given if permissions.VIEW in role.permissions}
-        if narrowed(scope, viewing, [item]) is not scope:
+        if scope.rows == () or narrowed(scope, viewing, [item]) is not scope:
             return [Detail("reviewer", _("%(name)s would not see them: none of his roles is named") % {"name": user})]
     return []
 
@@ -216,11 +254,6 @@ def get(name: str) -> Item[IncidentType]:
 def titles() -> dict[str, str]:
     """Return how the types are called, by name."""
     return {item.name: item.title for item in store.values(INCIDENT_TYPES)}
-
-
-def following(workflows: Sequence[WorkflowDefinition]) -> dict[str, WorkflowDefinition]:
-    """Return, by type, the workflow that it chooses."""
-    return {name: item for item in workflows for name in item.incident_types}
 
 
 INCIDENT_TYPES.guards.append(faults)

@@ -80,6 +80,7 @@ GROUPS: list[tuple[_StrPromise, list[Entry]]] = [
             Entry(_("Fields"), "fields", "settings-fields", may.SETTINGS),
             Entry(_("Severities"), "flag", "settings-severities", may.SETTINGS),
             Entry(_("Workflows"), "branch", "settings-workflows", may.SETTINGS),
+            Entry(_("Incident types"), "tag", "settings-types", may.SETTINGS),
             Entry(_("Grouping rules"), "workflow", "settings-grouping", may.SETTINGS),
             Entry(_("Notifications"), "comment", "settings-notifications", may.SETTINGS),
             Entry(_("Users and roles"), "users", "settings-users", may.USERS),

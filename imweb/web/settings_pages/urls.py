@@ -11,6 +11,7 @@ from imweb.web import views_settings_grouping as grouping
 from imweb.web import views_settings_people as people
 from imweb.web import views_settings_severities as levels
 from imweb.web import views_settings_system as system
+from imweb.web import views_settings_types as types
 from imweb.web import views_settings_workflows as flows
 
 urlpatterns: list[URLPattern] = [
@@ -40,6 +41,13 @@ urlpatterns: list[URLPattern] = [
     path("settings/workflows/default/<str:name>", flows.workflow_default, name="settings-workflow-default"),
     path("settings/workflows/remove/<str:name>", flows.workflow_remove, name="settings-workflow-remove"),
     path("settings/workflows/status/<str:name>", flows.status_unknown, name="settings-status-unknown"),
+    path("settings/types", types.types, name="settings-types"),
+    path("settings/types/new", types.type_new, name="settings-type-new"),
+    path("settings/types/check", types.type_check, name="settings-type-check"),
+    path("settings/types/order", types.types_order, name="settings-types-order"),
+    path("settings/types/undo", types.types_undo, name="settings-types-undo"),
+    path("settings/types/edit/<str:name>", types.type_edit, name="settings-type"),
+    path("settings/types/remove/<str:name>", types.type_remove, name="settings-type-remove"),
     path("settings/grouping", grouping.rules, name="settings-grouping"),
     path("settings/grouping/new", grouping.rule_new, name="settings-grouping-new"),
     path("settings/grouping/check", grouping.rule_check, name="settings-grouping-check"),
