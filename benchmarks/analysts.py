@@ -18,7 +18,7 @@ from imweb.accounts.models import ApiToken, Role, User
 from imweb.incidents.pits import raw
 
 if TYPE_CHECKING:
-    from benchmarks.rows import Bench
+    from benchmarks.bench import Bench
 
 Json = dict[str, Any]
 SECONDS = 60

@@ -18,7 +18,7 @@ from benchmarks.ground import FOLDER, say
 from benchmarks.report import Row
 
 if TYPE_CHECKING:
-    from benchmarks.rows import Bench
+    from benchmarks.bench import Bench
 
 Json = dict[str, Any]
 # What a run may hold at its end beyond what it held after its first tenth.

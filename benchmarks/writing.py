@@ -17,7 +17,7 @@ from imweb.incidents.models import AggregationNumber
 from imweb.opensearch import gateway, schema
 
 if TYPE_CHECKING:
-    from benchmarks.rows import Bench
+    from benchmarks.bench import Bench
 
 Json = dict[str, Any]
 LINES = 10_000
