@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import socket
+import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -30,7 +34,7 @@ from imweb.opensearch.node import free_port
 from imweb.runs import report, watching
 from imweb.runs.models import FailedTask
 from imweb.web.settings_pages import inforce
-from tests import services
+from tests import services, stored
 from tests.integration.pits_ground import servers
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("indices")]
@@ -72,6 +76,36 @@ def fail(task: str, *args: Any, count: int = 1) -> FailedTask:
     return FailedTask.objects.create(
         task=task, digest=watching.digest_of(task, list(args), {}), args=list(args), error="ValueError: x", count=count
     )
+
+
+@contextmanager
+def refusing(path: str) -> Iterator[str]:
+    """Give the address of this run's OpenSearch behind a door that refuses one path as the security plugin does."""
+
+    class Door(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith(path):
+                said = {"type": "security_exception", "reason": f"no permissions for [{path}]"}
+                self._answer(403, json.dumps({"error": {**said, "root_cause": [said]}, "status": 403}).encode())
+                return
+            with urllib.request.urlopen(f"{upstream}{self.path}", timeout=10) as answer:
+                self._answer(answer.status, answer.read())
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: Any) -> None:
+            return
+
+    upstream = django_settings.OPENSEARCH_URL
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_leads_and_analysts_are_refused(lead: User, analyst: User) -> None:
@@ -293,6 +327,17 @@ class TestPartsThatAreAway:
     def test_without_either(self, no_opensearch: None, no_redis: None, client: Client) -> None:
         page = shown(client)
         assert page.count("does not answer</span>") == 2
+
+    def test_a_service_account_that_may_not_ask_for_disks_sees_the_rest(self, client: Client, settings: Any) -> None:
+        stored.incidents({"i1": {}, "i2": {}})
+        page = shown(client)
+        assert re.search(rf"{django_settings.IM_INDEX_PREFIX}-incidents-\d+</code></th><td>green</td><td[^>]*>2<", page)
+        assert re.search(r"<dt>Disk</dt><dd>.*\d+ %", page)
+        with refusing("/_nodes/") as url, servers(settings, OPENSEARCH_URL=url):
+            page = shown(client)
+        assert "may not read sizes and disks: " in page
+        assert "<dt>Disk</dt>" not in page
+        assert re.search(rf"{django_settings.IM_INDEX_PREFIX}-incidents-\d+</code></th><td>green</td><td[^>]*>2<", page)
 
     def test_a_cluster_that_hangs_holds_the_page_up_for_seconds_only(self, client: Client, settings: Any) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -76,14 +76,14 @@ def cluster() -> Cluster:
         info, health = _ask("/"), _ask("/_cluster/health")
     except ImError as error:
         return Cluster(problem=error.reason)
-    indices, disks, limited = [], [], ""
+    limited = ""
+    indices: list[Index] = []
+    disks: list[Disk] = []
     try:
-        found = _ask(f"/_cat/indices/{settings.IM_INDEX_PREFIX}-*", format="json", bytes="b", s="index")
-        indices = [_index(row) for row in found]
-        stats = _ask("/_nodes/stats/fs")
-        disks = [_disk(node) for node in stats["nodes"].values()]
+        indices = _indices()
+        disks = [_disk(node) for node in _ask("/_nodes/stats/fs")["nodes"].values()]
     except ImError as error:
-        # A service account with least privilege may not ask for these.
+        # A service account with still fewer rights than deploy/opensearch/roles.yml gives may not ask for these.
         limited = error.reason
     return Cluster(
         name=info["cluster_name"],
@@ -102,8 +102,17 @@ def _ask(path: str, **params: str) -> Any:
     return gateway().raw("GET", path, params={**params, "request_timeout": SECONDS})
 
 
-def _index(row: dict[str, Any]) -> Index:
-    return Index(row["index"], row["health"], int(row["docs.count"] or 0), int(row["store.size"] or 0))
+def _indices() -> list[Index]:
+    ours = f"{settings.IM_INDEX_PREFIX}-*"
+    health = _ask(f"/_cluster/health/{ours}", level="indices")["indices"]
+    figures = _ask(f"/{ours}/_stats/docs,store")["indices"]
+    return [
+        Index(
+            name, health[name]["status"], found["primaries"]["docs"]["count"], found["total"]["store"]["size_in_bytes"]
+        )
+        for name, found in sorted(figures.items())
+        if name in health
+    ]
 
 
 def _disk(node: dict[str, Any]) -> Disk:
