@@ -389,3 +389,45 @@ def test_the_history_of_a_deleted_incident_stays_with_those_who_saw_it(lead: Use
         admin.call("DELETE", f"incidents/{made['_meta']['id']}").ok()
         gateway().refresh([schema.history_alias()])
         assert own.call("GET", f"incidents/gone-{kind}/history").status == status
+
+
+def test_the_card_shows_the_type_and_its_fields_in_their_order_and_keeps_what_else_has_a_value(
+    shaped: Api, lead: User
+) -> None:
+    field("site", "text")
+    made = new(shaped, incident_type="phishing", ticket="T-1")
+    own = Client()
+    own.force_login(lead)
+    page = read(own, f"/incidents/{made['_meta']['id']}/")
+    assert "<h2>Phishing</h2>" in page
+    assert page.index("<dt>Teams</dt>") < page.index("<dt>Ticket</dt>") < page.index("<dt>Score</dt>")
+    assert "<dt>Site</dt>" not in page
+    shaped.call("PUT", f"incidents/{made['_meta']['id']}", {"site": "north"}).ok()
+    page = read(own, f"/incidents/{made['_meta']['id']}/")
+    assert page.index("<dt>Score</dt>") < page.index("<h2>Other fields</h2>") < page.index("<dt>Site</dt>")
+    plain = read(own, f"/incidents/{new(shaped)['_meta']['id']}/")
+    assert "<h2>Fields</h2>" in plain
+    assert "<dt>Site</dt>" in plain
+
+
+def test_the_list_filters_and_groups_by_type_and_says_its_title(lead: User) -> None:
+    save("phishing", title="Phishing mail")
+    stored.incidents({f"i{n}": {FIELD: "phishing" if n else "fraud"} for n in range(3)})
+    own = Client()
+    own.force_login(lead)
+    window = "start=2025-11-01&end=2025-12-31"
+    page = read(own, f"/incidents/?{window}")
+    assert 'title="Phishing mail"' in page or ">Phishing mail<" in page
+    assert f"{FIELD}=phishing" in page
+    narrowed = read(own, f"/incidents/?{window}&{FIELD}=phishing")
+    assert "i1" in narrowed
+    assert "/incidents/i0/" not in narrowed
+    folded = read(own, f"/incidents/?{window}&group_by={FIELD}")
+    assert "Phishing mail" in folded
+    assert "fraud" in folded
+
+
+@pytest.mark.usefixtures("closed")
+def test_nobody_is_notified_of_a_closed_type(lead: User) -> None:
+    assert not access.visible(actor_of(User.objects.get(pk=lead.pk)), {"key": "incident/x", FIELD: "leak"})
+    assert access.visible(actor_of(person("hr-two", "hr")), {"key": "incident/x", FIELD: "leak"})

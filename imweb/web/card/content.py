@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from imweb import workflows
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
-from imweb.incidents import mitre
+from imweb.accounts.incident_types import FIELD, IncidentType
+from imweb.incidents import incident_types, mitre
 from imweb.incidents.access import access_fields
 from imweb.incidents.documents import Document
 from imweb.incidents.fields import CORE_FIELDS, FieldDef, Registry
@@ -146,10 +147,39 @@ def facts(doc: Document, registry: Registry, labels: Labels) -> list[Fact]:
     return found
 
 
-def custom_facts(doc: Document, custom: Sequence[CustomField], tz: ZoneInfo) -> list[Fact]:
-    """Return the administrator's fields of the card, each with its way of editing; access fields have none."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Fields that stand together on a card; `heading` is the title of the type that asks for them, if one does."""
+
+    heading: str
+    facts: list[Fact]
+
+
+def type_of(doc: Document) -> IncidentType | None:
+    """Return the type of a document; a group of several types has none."""
+    held = listed(doc.source.get(FIELD))
+    return incident_types.in_force().get(held[0]) if len(held) == 1 else None
+
+
+def custom_parts(doc: Document, custom: Sequence[CustomField], tz: ZoneInfo) -> list[Part]:
+    """Return the administrator's fields of the card: those of its type in their order, then others with a value.
+
+    Without a type that names fields: all that are shown on cards.
+    """
+    kind = type_of(doc)
+    known = {item.name: item for item in custom}
+    own = [known[one.name] for one in kind.fields if one.name in known] if kind else []
+    rest = [item for item in custom if item.on_card and item not in own]
+    if kind and own:
+        rest = [item for item in rest if doc.source.get(item.name) not in (None, "", [])]
+    found = [Part(kind.title if kind else "", _custom_facts(doc, own, tz)), Part("", _custom_facts(doc, rest, tz))]
+    return [part for part in found if part.facts]
+
+
+def _custom_facts(doc: Document, custom: Sequence[CustomField], tz: ZoneInfo) -> list[Fact]:
+    """Return fields with their way of being edited; access fields have none."""
     fixed = access_fields()
-    found = [_custom_fact(doc.source.get(item.name), item, tz) for item in custom if item.on_card]
+    found = [_custom_fact(doc.source.get(item.name), item, tz) for item in custom]
     return [replace(item, type="") if item.name in fixed else item for item in found]
 
 

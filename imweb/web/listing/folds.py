@@ -24,7 +24,7 @@ from imweb.web.listing.words import nothing_label, value_labels
 
 Json = dict[str, Any]
 # First in the menu; every other field that has whole values comes after them.
-USUAL = ("rule.name", "entities.host", "entities.user", "severity", "status", "reviewer", "source")
+USUAL = ("rule.name", "entities.host", "entities.user", "severity", "status", "reviewer", "source", "incident_type")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
+from imweb.accounts.incident_types import FIELD as TYPE
 from imweb.errors import NotFound, PitExpired, TooManyPits
 from imweb.incidents import insights, mitre, services
 from imweb.incidents.access import registry_of
 from imweb.incidents.documents import LIST_EXCLUDES
 from imweb.incidents.fields import FieldDef, Registry
+from imweb.incidents.incident_types import titles
 from imweb.incidents.insights import Facet
 from imweb.incidents.models import CustomField
 from imweb.incidents.params import Filters, ListQuery, StatisticsQuery
@@ -165,6 +167,7 @@ def words(here: Frame, page: Page, shown: Sequence[FieldDef] = (), base: ListSta
         columns=shown,
         base=base,
         acts=_acts(here.actor),
+        types=titles(),
     )
 
 
@@ -182,7 +185,9 @@ def around(here: Frame, query: ListQuery) -> Around:
     if others != filters:
         levels = services.severity_statistics(here.actor, StatisticsQuery(others, pit))
     own = [item.field for item in here.custom if item.is_filter and item.type in ("select", "multiselect")]
-    core = [found for name in FACETS if (found := here.registry.get(name))]
+    # Where nobody has shaped types they are no way to part a list.
+    names = (*FACETS, TYPE) if titles() else FACETS
+    core = [found for name in names if (found := here.registry.get(name))]
     # Hidden by a role it has no facet.
     attack = [found] if (found := here.registry.get("mitre")) else []
     tactics: dict[str, Sequence[str]] = {"mitre": [column.tactic.id for column in mitre.matrix()]}

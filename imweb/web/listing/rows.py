@@ -88,6 +88,8 @@ class Words:
     # The list in which the rows stand, of which "similar" keeps the time and what the rows are.
     base: ListState | None = None
     acts: frozenset[str] = frozenset()
+    # Titles of incident types by name.
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 def card_url(kind: str, doc_id: str) -> str:
@@ -267,6 +269,8 @@ def cell(source: Json, column: FieldDef, words: Words) -> str:
         return clock(at_ms, words.now_ms, words.tz) if at_ms else str(first(value))
     # Adding zero takes the sign from minus zero.
     found = [f"{item + 0:g}" if isinstance(item, float) else str(item) for item in _many(value)]
+    if column.name == "incident_type":
+        found = [words.types.get(item, item) for item in found]
     return ", ".join(found[:SHOWN_VALUES]) + (f" +{len(found) - SHOWN_VALUES}" if len(found) > SHOWN_VALUES else "")
 
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from imweb.incidents import mitre, times
+from imweb.incidents.incident_types import titles
 from imweb.incidents.severities import severities
 from imweb.web.listing.state import DEFAULT_END, DEFAULT_START, OPEN_END, ListState
 from imweb.workflows import RESOLUTIONS, all_statuses
@@ -52,6 +53,7 @@ def value_labels() -> dict[str, Callable[[str], str]]:
         "status": partial(_known, statuses),
         "mitre": attack_label,
         "resolution": resolution_label,
+        "incident_type": partial(_known, titles()),
     }
 
 
