@@ -176,11 +176,12 @@ def _record(kind: Kind[D], row: Entry, action: str, old: Json | None, new: Json 
 
 
 def _read(kind: Kind[D]) -> list[Item[D]]:
-    rows = Entry.objects.filter(kind=kind.name)
-    found = [Item(kind.definition.model_validate(r.data), r.revision, r.updated_at, r.updated_by) for r in rows]
-    if found or Change.objects.filter(kind=kind.name).exists():
-        return found
-    return [Item(value, 0) for value in kind.defaults()]
+    rows = list(Entry.objects.filter(kind=kind.name))
+    if not rows and not Change.objects.filter(kind=kind.name).exists():
+        return [Item(value, 0) for value in kind.defaults()]
+    # The first change may have been made between these looks; without it there would seem to be no object at all.
+    rows = rows or list(Entry.objects.filter(kind=kind.name))
+    return [Item(kind.definition.model_validate(r.data), r.revision, r.updated_at, r.updated_by) for r in rows]
 
 
 def _rows(kind: Kind[D], by: str) -> dict[str, Entry]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from imweb.configuration import store
 from imweb.configuration.models import Entry
@@ -40,6 +42,22 @@ def test_the_first_change_keeps_the_other_defaults() -> None:
     assert names() == ["urgent", "critical", "high", "medium", "low", "informational"]
     (change,) = store.changes(SEVERITIES)
     assert (change.action, change.name, change.by, change.old) == ("created", "urgent", "admin", None)
+
+
+def test_a_read_while_the_first_change_is_made_never_finds_nothing() -> None:
+    looked: list[str] = []
+
+    def change_after_the_first_look(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if not looked and sql.startswith("SELECT") and "configuration_entry" in sql:
+            looked.append(sql)
+            store.save(SEVERITIES, URGENT, by="admin")
+        return result
+
+    with connection.execute_wrapper(change_after_the_first_look):
+        found = store.items(SEVERITIES, fresh=True)
+    assert looked
+    assert len(found) == 6
 
 
 def test_saving_the_same_again_changes_nothing() -> None:

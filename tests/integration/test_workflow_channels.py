@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from imweb.accounts.models import User
 from imweb.configuration import store
@@ -251,3 +252,51 @@ def test_a_step_is_made_by_those_who_may_and_by_nobody_else(analyst: User, lead:
                 assert refused is not None
                 assert f"needs the permission '{step.permission}'" in refused
             assert read(doc_id)["status"] == (target if may else source)
+
+
+def test_an_incident_in_a_removed_status_is_shown_counted_and_moved(administrator: User, analyst: User) -> None:
+    fields = {"@timestamp": at(-60), "workflow_id": "ring"}
+    lost = {f"w{n}": fields | {"title": f"Lost {n}", "status": "waiting"} for n in range(3)}
+    stored.incidents(lost | {"o1": fields | {"title": "Kept", "status": "open"}})
+    # As a configuration file takes a status away; the page asks for a mapping first.
+    statuses: list[dict[str, Any]] = RING["statuses"]  # type: ignore[assignment]
+    steps: list[dict[str, Any]] = RING["transitions"]  # type: ignore[assignment]
+    left = {
+        "statuses": [status for status in statuses if status["name"] != "waiting"],
+        "transitions": [step for step in steps if "waiting" not in (step["source"], step["target"])],
+    }
+    store.save(WORKFLOWS, RING | left, by="admin")
+
+    client = client_of(analyst)
+    page = text(client.get(LIST))
+    assert [f"Lost {n}" in page for n in range(3)] == [True] * 3
+    assert page.count('data-st="waiting"') == 3
+    assert re.search(r"<span>waiting</span><b>3</b>", page)
+    found = text(client.get(f"{LIST}&status=waiting"))
+    assert ("Lost 0" in found, "Kept" in found) == (True, False)
+    api = api_for(analyst)
+    assert {doc["_meta"]["id"] for doc in api.call("GET", "incidents?status=waiting").ok()["docs"]} == set(lost)
+    assert "waiting" in text(client.get("/incidents/w0/"))
+
+    # By hand into any status of its workflow, and no other.
+    refused = api.call("PUT", "incidents/w0", {"status": "closed"})
+    assert refused.status == 400
+    assert "workflow 'ring' has the statuses open, solved, void" in refused.error["reason"]
+    assert api.call("PUT", "incidents/w0", {"status": "open"}).ok()["result"] == "updated"
+
+    # The rest by the mapping, each change in its incident's history.
+    admin = client_of(administrator)
+    gateway().refresh(schema.document_aliases())
+    shown = re.sub(r"\s+", " ", text(admin.get(reverse("settings-workflows"))))
+    assert re.search(r"waiting</code> Ring · 2 ·", shown)
+    admin.post(reverse("settings-status-unknown", args=["waiting"]), {"workflow": "ring", "to.waiting": "open"})
+    assert [(read(name)["status"], read(name)["workflow_id"]) for name in ("w0", "w1", "w2", "o1")] == [
+        ("open", "ring")
+    ] * 4
+    newest = api.call("GET", "incidents/w1/history").ok()[0]
+    assert (newest["user"], newest["edited"]) == (
+        "admin",
+        [{"fieldName": "status", "oldValue": "waiting", "newValue": "open"}],
+    )
+    gateway().refresh(schema.document_aliases())
+    assert "Move them" not in text(admin.get(reverse("settings-workflows")))
