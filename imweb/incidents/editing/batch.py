@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -51,27 +52,51 @@ class Target:
         self.done = True
 
 
-def write(targets: Sequence[Target], context: Context) -> None:
-    """Make the steps of every target; each step carries its outcome afterwards."""
+class Settling:
+    """Copies the entries of what was written while the next is read and written; waits for the rest when it ends."""
+
+    def __init__(self) -> None:
+        self._copying = ThreadPoolExecutor(max_workers=1)
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Settling:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._copying.shutdown()
+        for copy in self._waiting:
+            copy.result()
+
+    def __call__(self, written: list[Stored]) -> None:
+        """Copy these soon; no more than two chunks are held at once."""
+        self._waiting.append(self._copying.submit(history.settle, written))
+        while len(self._waiting) > 1:
+            self._waiting.popleft().result()
+
+
+def write(targets: Sequence[Target], context: Context, settling: Settling | None = None) -> None:
+    """Make the steps of every target; each step carries its outcome afterwards.
+
+    Who writes in several calls gives them one `settling`; else all is settled when this returns.
+    """
     try:
-        # While one chunk's entries are copied the next one is read and written.
-        with ThreadPoolExecutor(max_workers=1) as copying:
-            waiting: list[Future[None]] = []
-            for start in range(0, len(targets), CHUNK):
-                part = targets[start : start + CHUNK]
-                if len(targets) <= CHUNK:
-                    _write_chunk(part, context, history.settle)
-                else:
-                    _write_chunk(part, context, lambda written: waiting.append(copying.submit(history.settle, written)))
-                    # No more than two chunks are held at once.
-                    while len(waiting) > 1:
-                        waiting.pop(0).result()
-                if len(targets) > 1:
-                    _shed(part)
-            for copy in waiting:
-                copy.result()
+        if settling is not None:
+            _write_all(targets, context, settling)
+        elif len(targets) <= CHUNK:
+            _write_all(targets, context, history.settle)
+        else:
+            with Settling() as own:
+                _write_all(targets, context, own)
     finally:
         note_write(context.actor.user_id)
+
+
+def _write_all(targets: Sequence[Target], context: Context, settle: Callable[[list[Stored]], object]) -> None:
+    for start in range(0, len(targets), CHUNK):
+        part = targets[start : start + CHUNK]
+        _write_chunk(part, context, settle)
+        if len(targets) > 1:
+            _shed(part)
 
 
 def _shed(targets: Sequence[Target]) -> None:

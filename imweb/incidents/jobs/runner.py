@@ -35,21 +35,27 @@ def run(job_id: str, *, seconds: float | None = None) -> bool:
         return not Job.objects.filter(pk=job_id, state__in=store.UNFINISHED).exists()
     job = Job.objects.get(pk=job_id)
     try:
-        while (chunk := JobChunk.objects.filter(job=job, result__isnull=True).order_by("number").first()) is not None:
-            if deadline is not None and time.monotonic() > deadline:
-                return False
-            result = _do(job, chunk)
-            JobChunk.objects.filter(pk=chunk.pk, result__isnull=True).update(result=result)
-            if not store.alive(job_id, owner):
-                return False
-        store.finish(job_id, owner)
-        return True
+        return _run(job, owner, deadline)
     except (SearchUnavailable, SearchTimeout) as error:
         # What is done is done; the rest waits for OpenSearch.
         log.warning("job %s waits: %s", job_id, error.reason)
         return False
     finally:
         store.release(job_id, owner)
+
+
+def _run(job: Job, owner: str, deadline: float | None) -> bool:
+    with batch.Settling() as settling:
+        while (chunk := JobChunk.objects.filter(job=job, result__isnull=True).order_by("number").first()) is not None:
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+            result = _do(job, chunk, settling)
+            JobChunk.objects.filter(pk=chunk.pk, result__isnull=True).update(result=result)
+            if not store.alive(job.pk, owner):
+                return False
+    # Every entry stands in the history before anybody is told that it is finished.
+    store.finish(job.pk, owner)
+    return True
 
 
 def run_or_hand_over(job_id: str, seconds: float) -> bool:
@@ -104,7 +110,7 @@ def _category(error: ImError) -> str:
             return "failed"
 
 
-def _do(job: Job, chunk: JobChunk) -> Json:
+def _do(job: Job, chunk: JobChunk, settling: batch.Settling) -> Json:
     targets = []
     for kind, doc_id, rev in chunk.items:
         key = key_of(kind, doc_id)
@@ -114,7 +120,7 @@ def _do(job: Job, chunk: JobChunk) -> Json:
             fields, seen = job.params["changes"], rev
         step = Step("undo" if job.kind == "undo" else "update", fields, seen, change_id(job.pk, 0, key))
         targets.append(batch.Target(kind, doc_id, [step], suspect=True, frozen=rev))
-    batch.write(targets, context_of(store.actor_of_job(job)))
+    batch.write(targets, context_of(store.actor_of_job(job)), settling)
     result: Json = {"updated": 0, "unchanged": 0, "conflicted": 0, "failed": [], "faults": []}
     for (kind, doc_id, _rev), target in zip(chunk.items, targets, strict=True):
         step = target.steps[0]
