@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from imweb.accounts import permissions
 from imweb.accounts import roles as accounts
 from imweb.accounts.actor import Actor
+from imweb.accounts.incident_types import scope_of_roles
 from imweb.accounts.models import Role
 from imweb.accounts.roles import RoleDefinition
 from imweb.errors import Detail, ValidationFailed
@@ -81,11 +82,13 @@ def fields_of(text: str) -> frozenset[str]:
     return row_filter(text, frozenset(access_fields())).fields
 
 
-def preview(text: str) -> Preview:
-    """Return what a role with this filter would see now; raises `ValidationFailed` for the text."""
-    shows = Actor(0, "", frozenset({permissions.VIEW}), rows=(text,) if text else None)
+def preview(definition: RoleDefinition) -> Preview:
+    """Return what somebody with this role alone would see now; raises `ValidationFailed` for the text of its filter."""
+    text = definition.row_filter
     if text:
         row_filter(text, frozenset(access_fields()))
+    scope = scope_of_roles([(definition.name, definition.permissions, text, definition.hidden_fields)])
+    shows = Actor(0, "", frozenset({permissions.VIEW}), rows=scope.rows)
     query = {"bool": {"must_not": [dsl.NOT_DELETED]}}
     total = gateway().count(query, index=schema.incidents_alias())
     seen = gateway().count({"bool": {**query["bool"], "filter": clauses(shows)}}, index=schema.incidents_alias())

@@ -129,12 +129,14 @@ def _show(request: PageRequest, form: Form) -> HttpResponse:
     name = "" if form.new else form.values["name"]
     counts = touched.counts(FIELD) if form.new else {}
     known = {item.value.name for item in store.items(INCIDENT_TYPES, fresh=True)}
+    lines = types_form.lines(form.values)
     users = User.objects.filter(is_active=True).order_by("username").values_list("username", flat=True)
     context: dict[str, Any] = {
         "form": form,
         "v": form.values,
         "existing": name,
-        "lines": types_form.lines(form.values),
+        "placed": [line for line in lines if line.place],
+        "others": [line for line in lines if not line.place],
         "roles": types_form.roles(),
         "levels": severities(),
         "workflows": [item.value for item in store.items(WORKFLOWS, fresh=True)],

@@ -15,14 +15,18 @@ from imweb.accounts.incident_types import INCIDENT_TYPES
 from imweb.accounts.models import Role, User
 from imweb.configuration import applying, document, store
 from imweb.errors import ValidationFailed, VersionConflict
-from imweb.incidents import access, custom_fields, declaring, incident_types, insights, services
+from imweb.grouping import engine, service
+from imweb.incidents import access, custom_fields, declaring, incident_types, insights, jobs, services
 from imweb.incidents.access import access_fields
+from imweb.incidents.params import Filters, StatisticsQuery
 from imweb.incidents.registry import registry
 from imweb.incidents.severities import SEVERITIES
+from imweb.notifications import following, notices
 from imweb.opensearch import gateway, schema
 from imweb.workflows.definitions import WORKFLOWS
 from tests import stored
 from tests.api_client import Api, api_for
+from tests.integration.notified import follow, rule
 
 pytestmark = [pytest.mark.usefixtures("indices"), pytest.mark.django_db]
 SECRET = "Zanzibar"
@@ -428,6 +432,42 @@ def test_the_list_filters_and_groups_by_type_and_says_its_title(lead: User) -> N
 
 
 @pytest.mark.usefixtures("closed")
-def test_nobody_is_notified_of_a_closed_type(lead: User) -> None:
-    assert not access.visible(actor_of(User.objects.get(pk=lead.pk)), {"key": "incident/x", FIELD: "leak"})
-    assert access.visible(actor_of(person("hr-two", "hr")), {"key": "incident/x", FIELD: "leak"})
+def test_nobody_is_notified_of_a_closed_type(administrator: User, lead: User) -> None:
+    person("hr-two", "hr")
+    following.begin()
+    rule("bell", events=["new_incident"], users=["lead", "hr-two"])
+    made = {kind: new(api_for(administrator), **{FIELD: kind})["_meta"]["id"] for kind in ("leak", "phishing")}
+    follow()
+    told = {
+        name: {item.object_id for item in notices.listed(actor_of(User.objects.get(username=name)))[0]}
+        for name in ("lead", "hr-two")
+    }
+    assert told == {"lead": {made["phishing"]}, "hr-two": set(made.values())}
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_group_spreads_and_a_bulk_change_of_all_reaches_only_what_is_open(lead: User, administrator: User) -> None:
+    actor = actor_of(User.objects.get(pk=lead.pk))
+    task = jobs.bulk_matching(actor, StatisticsQuery(Filters()), None, {"severity": "low"})
+    assert task.counts["matched"] == len(SEEN)
+    sync = api_for(lead).call("PUT", "aggregations/results/by-host/g-phishing?sync=true", {"severity": "high"}).ok()
+    assert sync["sync"]["matched"] == 1
+    admin = api_for(administrator)
+    assert {admin.call("GET", f"incidents/leak-{n}").ok()["severity"] for n in range(3)} == {"medium"}
+
+
+@pytest.mark.usefixtures("closed")
+def test_rules_group_incidents_of_one_type_only_once_types_are_closed(lead: User) -> None:
+    grouping_rule()
+    stored.incidents(
+        {f"n{n}": {FIELD: ("leak", "phishing")[n % 2], "entities": {"host": ["h9"]}, "source": "new"} for n in range(4)}
+    )
+    engine.run()
+    gateway().refresh(schema.document_aliases())
+    groups = api_for(lead).call("GET", "aggregations/results?incident_aggregation_id=same-host").ok()["docs"]
+    assert [(group["incidents_count"], group[FIELD]) for group in groups] == [(2, "phishing")]
+
+
+def grouping_rule() -> None:
+    data = {"name": "same-host", "title": "Same host", "comparison": ["entities.host"], "filter": "source:new"}
+    service.save_rule({**data, "look_back": 3660}, by="admin")

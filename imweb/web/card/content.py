@@ -136,8 +136,10 @@ def attack(doc: Document) -> tuple[list[Attack], tuple[str, ...]]:
 def facts(doc: Document, registry: Registry, labels: Labels) -> list[Fact]:
     """Return the core fields that have no place of their own, and those that callers brought along."""
     found = []
+    # A type that somebody shaped stands above.
+    placed = _OWN_PLACE | {FIELD} if type_of(doc) else _OWN_PLACE
     for name, field in registry.fields.items():
-        if name in _OWN_PLACE or name.startswith("entities.") or field.custom_type:
+        if name in placed or name.startswith("entities.") or field.custom_type:
             continue
         value: Any = doc.source
         for part in name.split("."):
@@ -184,16 +186,23 @@ def _custom_facts(doc: Document, custom: Sequence[CustomField], tz: ZoneInfo) ->
 
 
 def _custom_fact(value: Any, item: CustomField, tz: ZoneInfo) -> Fact:
-    values = tuple(scalar(v) if not isinstance(v, float) else f"{v + 0:g}" for v in _many(value))
-    text = ", ".join(values)
-    if item.type == "datetime" and values and (moment := parse_datetime(values[0])):
-        local = moment.astimezone(tz)
-        text, values = f"{local:%Y-%m-%d %H:%M}", (f"{local:%Y-%m-%dT%H:%M}",)
+    text, values = _written(value, item, tz)
+    if not values:
+        values = _written(item.default, item, tz)[1]
     # What stands there is offered too, or saving another field of the form would lose it.
     options = tuple(dict.fromkeys([*item.options, *values])) if item.options else ()
     kind = item.type if options or item.type not in ("select", "multiselect") else "text"
     html = render(text) if item.type == "markdown" and text else ""
     return Fact(item.name, item.label, text, kind, values, options, item.placeholder, html)
+
+
+def _written(value: Any, item: CustomField, tz: ZoneInfo) -> tuple[str, tuple[str, ...]]:
+    """Return a value as it is read, and as the form's control takes it."""
+    values = tuple(scalar(v) if not isinstance(v, float) else f"{v + 0:g}" for v in _many(value))
+    if item.type == "datetime" and values and (moment := parse_datetime(values[0])):
+        local = moment.astimezone(tz) if moment.tzinfo else moment.replace(tzinfo=tz)
+        return f"{local:%Y-%m-%d %H:%M}", (f"{local:%Y-%m-%dT%H:%M}",)
+    return ", ".join(values), values
 
 
 def _many(value: Any) -> list[Any]:

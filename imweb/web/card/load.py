@@ -64,6 +64,7 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None, b
     moves = content.steps(doc, here.actor)
     attack, unknown = content.attack(doc)
     related = content.related(doc, insights.related(here.actor, doc, now_ms)) if kind == "incident" else []
+    shaped = content.type_of(doc)
     url = card_url(kind, doc_id)
     # Who does not see verdicts ends the work by a plain step.
     verdicts = "resolution" not in here.actor.hidden
@@ -99,7 +100,8 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None, b
         "attack_version": mitre.attack_version(),
         "techniques": sum(len(item.techniques) for item in attack),
         "parts": content.custom_parts(doc, here.custom, here.tz),
-        "kind": labels["incident_type"](str(first(source.get("incident_type")))) if content.type_of(doc) else "",
+        "shaped": shaped,
+        "shaped_url": content.list_url({"incident_type": shaped.name}) if shaped else "",
         "facts": content.facts(doc, here.registry, labels),
         "shared": content.group_facts(doc),
         "groups": content.groups_of(doc),

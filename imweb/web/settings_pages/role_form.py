@@ -89,7 +89,7 @@ def check(values: Json, *, new: bool) -> Check:
     if any(item.field == "filter" for item in faults):
         return found
     try:
-        return replace(found, preview=roles.preview(wanted.row_filter))
+        return replace(found, preview=roles.preview(wanted))
     except (SearchUnavailable, SearchTimeout):
         return replace(found, down=True)
 
