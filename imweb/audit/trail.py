@@ -31,7 +31,7 @@ KINDS: dict[str, Any] = {
     "token_used": _("Token used"),
     "export": _("Exported"),
     "bulk": _("Changed many"),
-    "system": _("System page used"),
+    "system": _("System action"),
 }
 BATCH = 500
 MAX_PAGE = 1_000
