@@ -34,6 +34,7 @@ def fields(request: PageRequest) -> HttpResponse:
         "total": sum(1 for item in everything if not item.value.hidden),
         "waiting": waiting,
         "types": fields_form.TYPES,
+        "filterable": CustomField.FILTERABLE,
     }
     return render(request, "web/settings/fields.html", context)
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.test import override_settings
+from django.test import Client, override_settings
 
+from imweb.accounts.models import User
 from imweb.configuration.models import Change
 from imweb.errors import NotFound, ValidationFailed, VersionConflict
 from imweb.incidents import custom_fields
@@ -68,6 +69,31 @@ def test_a_new_label_keeps_the_data_and_removing_hides_it(new_indices: None) -> 
     assert custom_fields.probe("site").values == [("north", 1)]
     custom_fields.restore("site", by="admin")
     assert not custom_fields.get("site").value.hidden
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "offered"),
+    [
+        ("number", 5.0, 'value="5"'),
+        ("text", "INC-", 'value="INC-"'),
+        ("select", "south", '<option value="south" selected>'),
+        ("multiselect", ["south"], 'value="south" checked'),
+        ("datetime", "2025-11-23T08:00:00Z", 'value="2025-11-23T08:00"'),
+        ("markdown", "## Seen", ">## Seen</textarea>"),
+    ],
+)
+def test_the_default_is_offered_while_nothing_is_filled_in_and_stored_by_saving_alone(
+    new_indices: None, lead: User, kind: str, default: Any, offered: str
+) -> None:
+    custom_fields.save(data("made", kind, default=default), by="admin", revision=0)
+    stored.incidents({"i1": {}, "i2": {"made": TYPES[kind][0]}})
+    client = Client()
+    client.force_login(lead)
+    assert offered in client.get("/incidents/i1/").content.decode()
+    assert offered not in client.get("/incidents/i2/").content.decode()
+    found = gateway().get(schema.incidents_alias(), "i1")
+    assert found is not None
+    assert "made" not in found.source
 
 
 def test_a_type_whose_data_is_stored_otherwise_is_refused(new_indices: None) -> None:
