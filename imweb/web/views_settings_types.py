@@ -109,7 +109,7 @@ def _save(request: PageRequest, form: Form) -> HttpResponse:
         if form.new:
             form.faults = {"name": [_("there is a type of this name already")]}
         else:
-            form.refuse(error, {name: str(label) for name, label in types_form.LABELS.items()})
+            form.refuse(types_form.told(error), {name: str(label) for name, label in types_form.LABELS.items()})
             # Saving once more is then a decision for what was typed, made knowing what it replaces.
             form.revision = base.find(INCIDENT_TYPES, values["name"]).revision
             values["workflow_was"] = incident_types.workflow_of(values["name"])

@@ -17,6 +17,7 @@ from imweb.configuration import applying, document, store
 from imweb.errors import ValidationFailed, VersionConflict
 from imweb.grouping import engine, service
 from imweb.incidents import access, custom_fields, declaring, incident_types, insights, jobs, services
+from imweb.incidents import registry as fields
 from imweb.incidents.access import access_fields
 from imweb.incidents.params import Filters, StatisticsQuery
 from imweb.incidents.registry import registry
@@ -38,7 +39,7 @@ def _afresh() -> Iterator[None]:
     store.forget()
     yield
     store.forget()
-    registry(fresh=True)
+    fields.forget()
 
 
 def field(name: str, kind: str, **more: Any) -> None:

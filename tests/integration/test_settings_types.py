@@ -13,7 +13,7 @@ from imweb.accounts.incident_types import INCIDENT_TYPES, IncidentType
 from imweb.accounts.models import Role, User
 from imweb.configuration import store
 from imweb.configuration.models import Change
-from imweb.incidents import custom_fields, incident_types
+from imweb.incidents import custom_fields, incident_types, registry
 from imweb.incidents.access import access_fields
 from imweb.opensearch.node import free_port
 from imweb.web.models import SavedView
@@ -44,6 +44,7 @@ def _afresh() -> Iterator[None]:
     store.forget()
     yield
     store.forget()
+    registry.forget()
 
 
 @pytest.fixture
@@ -215,6 +216,12 @@ def test_two_administrators_are_told_who_changed_what_and_lose_nothing_typed(cli
     assert client.post(edit, mine | {"revision": "2"}).status_code == 302
     assert found().title == "Ours"
     assert client.post(reverse(NEW), FORM).status_code == 400, "a second one of the name"
+    # Where only the default of a field differs, both are said.
+    revision = incident_types.get("phishing").revision
+    client.post(edit, mine | {"default.score": "8", "revision": str(revision)})
+    answer = text(client.post(edit, mine | {"default.score": "9", "revision": str(revision)}))
+    assert "<td>teams required = red, blue; score = 9.0</td>" in answer
+    assert "<td>teams required = red, blue; score = 8.0</td>" in answer
 
 
 def test_a_workflow_chosen_elsewhere_meanwhile_is_told_too(client: Client) -> None:

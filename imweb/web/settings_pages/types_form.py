@@ -21,7 +21,7 @@ from imweb.incidents import custom_fields, declaring, incident_types
 from imweb.incidents.access import access_fields
 from imweb.incidents.custom_fields import FieldDefinition
 from imweb.incidents.severities import severities
-from imweb.web.settings_pages.base import KindSource, faults_of
+from imweb.web.settings_pages.base import KindSource, faults_of, said
 from imweb.workflows.definitions import WORKFLOWS
 
 Json = dict[str, Any]
@@ -160,6 +160,24 @@ def save(values: Json, *, by: str, revision: int, new: bool) -> None:
             [Detail("workflow", _("was changed meanwhile"), told | when)],
         )
     incident_types.save(definition(values), by=by, revision=revision, workflow=values["workflow"])
+
+
+def told(error: VersionConflict) -> VersionConflict:
+    """Return a collision with the fields of both sides in words; their names alone may be the same."""
+
+    def words(detail: Detail) -> Detail:
+        if detail.field != "fields":
+            return detail
+        sides = {side: "; ".join(map(_said, detail.extra.get(side) or ())) for side in ("yours", "theirs")}
+        return Detail(detail.field, detail.reason, {**detail.extra, **sides})
+
+    return VersionConflict(error.reason, [words(detail) for detail in error.details])
+
+
+def _said(one: Json) -> str:
+    needed = _("required") if one.get("required") else ""
+    begins = "" if one.get("default") is None else f"= {said(one['default'])}"
+    return " ".join(part for part in (one["name"], needed, begins) if part)
 
 
 def lines(values: Json) -> list[Line]:
