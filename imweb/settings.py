@@ -153,7 +153,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "history.sweep": {"task": "history.sweep", "schedule": 30, "options": {"expires": 30}},
     "grouping.run": {"task": "grouping.run", "schedule": 5, "options": {"expires": 5}},
     "notifications.follow": {"task": "notifications.follow", "schedule": 5, "options": {"expires": 5}},
-    "notifications.tidy": {"task": "notifications.tidy", "schedule": 86_400},
+    # Each hour: beat may be restarted more often than once a day, and then begins to count anew.
+    "notifications.tidy": {"task": "notifications.tidy", "schedule": 3_600},
     "audit.ship": {"task": "audit.ship", "schedule": 5, "options": {"expires": 5}},
     "fields.apply": {"task": "fields.apply", "schedule": 15, "options": {"expires": 15}},
     "settings.move": {"task": "settings.move", "schedule": 15, "options": {"expires": 15}},

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from billiard.exceptions import WorkerLostError
 from celery import signals
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -154,10 +154,16 @@ def _keep(sender: Any, exception: BaseException, args: list[Any], kwargs: dict[s
         "worker": str(getattr(sender.request, "hostname", "") or "")[:200],
         "last_at": now,
     }
-    with transaction.atomic():
-        FailedTask.objects.filter(last_at__lt=now - FAILED_KEPT).delete()
-        known = FailedTask.objects.filter(digest=digest)
-        if not known.update(count=F("count") + 1, **fields):
-            FailedTask.objects.get_or_create(
-                digest=digest, defaults={"task": sender.name, "args": args, "kwargs": kwargs, "first_at": now, **fields}
-            )
+    FailedTask.objects.filter(last_at__lt=now - FAILED_KEPT).delete()
+    if _count(digest, fields):
+        return
+    try:
+        with transaction.atomic():
+            FailedTask.objects.create(digest=digest, task=sender.name, args=args, kwargs=kwargs, first_at=now, **fields)
+    except IntegrityError:
+        # The same failed in another process at this very moment.
+        _count(digest, fields)
+
+
+def _count(digest: str, fields: Mapping[str, Any]) -> bool:
+    return bool(FailedTask.objects.filter(digest=digest).update(count=F("count") + 1, **fields))

@@ -37,7 +37,7 @@ from imweb.web.settings_pages import inforce
 from tests import services, stored
 from tests.integration.pits_ground import servers
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("indices")]
+pytestmark = [pytest.mark.django_db, pytest.mark.relational, pytest.mark.usefixtures("indices")]
 ACTIONS = [
     ("system-close-pit", "none"),
     ("system-end-leases", 1),
