@@ -16,9 +16,10 @@ from imweb.accounts import permissions as may
 from imweb.accounts.actor import actor_of
 from imweb.errors import ImError, NotFound, ValidationFailed, VersionConflict
 from imweb.incidents import editing
-from imweb.incidents.documents import DocKind
+from imweb.incidents.documents import DocKind, Document
 from imweb.web import errors
 from imweb.web.card import by_key, forms, group, load
+from imweb.web.card.alike import Alike, alike
 from imweb.web.listing.load import Frame, frame
 from imweb.web.listing.preferences import ListPreferences
 from imweb.web.listing.rows import card_url
@@ -130,19 +131,34 @@ def _change(request: PageRequest, kind: DocKind, doc_id: str) -> HttpResponse:
         return _instead(request, kind, doc_id, error)
     note_edited(request)
     outcome = tried.outcome
+    others, note = _alike(request, here, outcome.document, tried.wanted) if outcome is not None else (None, "")
     if outcome is not None and not request.htmx:
         if outcome.task:
             return redirect("bulk-task", outcome.task)
-        messages.success(request, _("Saved."))
+        if others is not None:
+            messages.success(request, _("Saved. These are like it: “Change all…” gives them the same verdict."))
+            return redirect(others.url)
+        messages.success(request, " ".join(part for part in (_("Saved."), note) if part))
         return redirect(card_url(kind, doc_id))
     values: Json = {"failure": tried.failure, "typed": posted.get("v.comment", "") if tried.failure else ""}
     if outcome is not None:
-        values |= {"task": outcome.task, "changed": True}
+        values |= {"task": outcome.task, "changed": True, "alike": others, "note": note}
     response = whole_card(request, here, kind, doc_id, values, status=tried.status)
     if outcome is not None:
         response["X-Im-Saved"] = "1"
         by_key.offer_undo(response, here, kind, doc_id, tried)
     return response
+
+
+def _alike(request: PageRequest, here: Frame, doc: Document, wanted: Json) -> tuple[Alike | None, str]:
+    """Return the others that are to get the same verdict, and what is to be said where there are none."""
+    if request.POST.get("then") != "similar" or not here.actor.may(may.BULK):
+        return None, ""
+    try:
+        found = alike(here, doc, wanted)
+    except ImError as error:
+        return None, error.reason
+    return found, "" if found else _("No other open one is like it.")
 
 
 def whole_card(
@@ -170,6 +186,7 @@ def attempt(request: PageRequest, here: Frame, kind: DocKind, doc_id: str) -> by
             wanted = {"reviewer": here.actor.username}
         else:
             wanted = forms.changes(posted, {item.name: item for item in here.custom}, here.actor.time_zone)
+        _require_original(here, kind, doc_id, wanted)
         rev = forms.revision(posted)
         outcome = _write(here, kind, doc_id, wanted, rev, operation, sync=posted.get("sync") == "1")
     except NotFound:
@@ -181,6 +198,23 @@ def attempt(request: PageRequest, here: Frame, kind: DocKind, doc_id: str) -> by
         ]
         return by_key.Tried(wanted, "", None, failure, error.status)
     return by_key.Tried(wanted, editing.change_of(operation, kind, doc_id), outcome)
+
+
+def _require_original(here: Frame, kind: DocKind, doc_id: str, wanted: Json) -> None:
+    """Refuse to call something the duplicate of itself, or of what its reader does not find."""
+    original = wanted.get("duplicate_of")
+    if original is None:
+        return
+    if wanted.get("resolution") != "duplicate":
+        # What was typed before another verdict was chosen.
+        del wanted["duplicate_of"]
+        return
+    if (kind, original) == ("incident", doc_id):
+        raise ValidationFailed.field("duplicate_of", _("is this very incident; name the one that stays"))
+    try:
+        editing.get_document(here.actor, "incident", original)
+    except NotFound:
+        raise ValidationFailed.field("duplicate_of", _("there is no incident with this id")) from None
 
 
 def _write(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -288,3 +290,66 @@ def test_minus_zero_is_stored_as_zero(client: Client, indices: None) -> None:
     stored.incidents({"i1": {"@timestamp": at(0), "score": 5.0}})
     client.post("/incidents/i1/change", {"set": "score", "v.score": "-0"})
     assert str(source()["score"]) == "0.0"
+
+
+def test_a_duplicate_names_the_one_that_stays(client: Client, indices: None) -> None:
+    stored.incidents({"i1": {"@timestamp": at(0)}, "i2": {"@timestamp": at(1)}})
+    form = {"set": ["status", "resolution", "duplicate_of"], "v.status": "closed", "v.resolution": "duplicate"}
+    for wrong, reason in (("nobody", "there is no incident with this id"), ("i1", "is this very incident")):
+        page = client.post("/incidents/i1/change", form | {"v.duplicate_of": wrong}).content.decode()
+        assert reason in page
+        assert source()["status"] == "new"
+    client.post("/incidents/i1/change", form | {"v.duplicate_of": "i2"})
+    assert (source()["status"], source()["duplicate_of"]) == ("closed", "i2")
+    assert '<a href="/incidents/i2/">i2</a>' in client.get("/incidents/i1/").content.decode()
+
+
+def test_what_was_typed_for_a_duplicate_is_nothing_for_another_verdict(client: Client, indices: None) -> None:
+    stored.incidents({"i1": {"@timestamp": at(0)}})
+    form = {"set": ["status", "resolution", "duplicate_of"], "v.status": "closed", "v.resolution": "benign"}
+    client.post("/incidents/i1/change", form | {"v.duplicate_of": "nobody"})
+    assert source()["resolution"] == "benign"
+    assert "duplicate_of" not in source()
+
+
+def test_a_verdict_goes_on_to_the_open_ones_like_it(client: Client, indices: None) -> None:
+    now = datetime.now(UTC).isoformat()
+    alike = {"@timestamp": now, "rule": {"name": "R"}, "entities": {"host": "WS-1"}}
+    stored.incidents(
+        {
+            "i1": alike,
+            "i2": alike,
+            "i3": {**alike, "status": "in_progress"},
+            "closed": {**alike, "status": "closed"},
+            "elsewhere": {**alike, "entities": {"host": "WS-2"}},
+        }
+    )
+    form = {
+        "set": ["status", "resolution", "resolution_note"],
+        "v.status": "closed",
+        "v.resolution": "false_positive",
+        "v.resolution_note": "The scanner",
+        "then": "similar",
+    }
+    page = client.post("/incidents/i1/change", form, headers=HX).content.decode()
+    hidden = dict(
+        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page[page.index("<form hidden") :])
+    )
+    assert hidden["total"] == "2"
+    hidden = {name: html.unescape(value) for name, value in hidden.items()}
+    preview = client.post("/incidents/bulk/", hidden, headers=HX).content.decode()
+    assert "2 rows will change like this" in preview
+    assert client.post("/incidents/bulk/", hidden | {"step": "apply"}, headers=HX).status_code == 200
+    verdicts = {name: source(name).get("resolution") for name in ("i1", "i2", "i3", "closed", "elsewhere")}
+    given = "false_positive"
+    assert verdicts == {"i1": given, "i2": given, "i3": given, "closed": None, "elsewhere": None}
+
+    # Without a script: the list of them, to be changed there; and a word where there is none.
+    stored.incidents({"i4": alike, "i5": alike})
+    answer = client.post("/incidents/i4/change", form)
+    assert answer.status_code == 302
+    assert "status=new" in answer["Location"]
+    client.post("/incidents/i5/change", form | {"then": ""})
+    stored.incidents({"i6": alike})
+    page = client.post("/incidents/i6/change", form, follow=True).content.decode()
+    assert "No other open one is like it." in page

@@ -48,6 +48,7 @@ class Fact:
     options: tuple[str, ...] = ()
     placeholder: str = ""
     html: SafeString | str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,8 @@ def facts(doc: Document, registry: Registry, labels: Labels) -> list[Fact]:
         for part in name.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if value not in (None, "", []):
-            found.append(Fact(name, field.label or name, _words(field, value, labels)))
+            url = card_url("incident", str(first(value))) if name == "duplicate_of" else ""
+            found.append(Fact(name, field.label or name, _words(field, value, labels), url=url))
     return found
 
 

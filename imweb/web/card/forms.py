@@ -14,7 +14,8 @@ from imweb.errors import ValidationFailed
 from imweb.incidents.models import CustomField
 
 Json = dict[str, Any]
-CORE = ("title", "description", "severity", "status", "reviewer", "resolution", "resolution_note", "comment")
+VERDICT = ("resolution", "resolution_note", "duplicate_of")
+CORE = ("title", "description", "severity", "status", "reviewer", "comment", *VERDICT)
 
 
 def changes(posted: QueryDict, custom: Mapping[str, CustomField], zone: str) -> Json:
@@ -30,7 +31,7 @@ def changes(posted: QueryDict, custom: Mapping[str, CustomField], zone: str) -> 
             raise ValidationFailed.field(name, _("cannot be edited here"))
     if found.get("comment") is None:
         found.pop("comment", None)
-    for name in ("resolution_note", "resolution"):
+    for name in VERDICT:
         # A form that offers them beside the step says nothing by leaving them empty.
         if found.get(name) is None and len(found) > 1:
             found.pop(name, None)
