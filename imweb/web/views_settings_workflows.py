@@ -15,6 +15,7 @@ from imweb.errors import ValidationFailed, VersionConflict
 from imweb.web.page import PageRequest, page
 from imweb.web.settings_pages import base, moving, touched, workflow_form
 from imweb.web.settings_pages.base import Form, KindSource
+from imweb.web.settings_pages.touched import Touched
 from imweb.web.settings_pages.workflow_form import Typed
 from imweb.workflows import default_workflow, get_workflow
 from imweb.workflows.definitions import WORKFLOWS, WorkflowDefinition
@@ -136,8 +137,8 @@ def _save(request: PageRequest, form: Form, existing: WorkflowDefinition | None)
     last = base.last_change(SOURCE.kind)
     try:
         definition = WORKFLOWS.parse(typed.data)
-        held = _held(existing, typed)
-        mapping = moving.posted(request, list(held), [status.name for status in definition.statuses])
+        held = [name for name, used in _going(existing, typed).items() if used.incidents != 0]
+        mapping = moving.posted(request, held, [status.name for status in definition.statuses])
         store.save(WORKFLOWS, typed.data, by=request.user.username, revision=form.revision)
     except VersionConflict as error:
         if form.new:
@@ -155,19 +156,13 @@ def _save(request: PageRequest, form: Form, existing: WorkflowDefinition | None)
     return redirect(PAGE)
 
 
-def _held(existing: WorkflowDefinition | None, typed: Typed) -> dict[str, int | None]:
-    """Return the statuses that go away and hold incidents; while OpenSearch is down all that go away."""
+def _going(existing: WorkflowDefinition | None, typed: Typed) -> dict[str, Touched]:
+    """Return the statuses that go away, with what uses them; incidents are unknown while OpenSearch is down."""
     if existing is None:
         return {}
     names = {row.name for row in typed.used}
-    counts = {
-        status.name: touched.count(
-            {"bool": {"filter": [{"term": {"status": status.name}}, {"term": {"workflow_id": existing.name}}]}}
-        )
-        for status in existing.statuses
-        if status.name not in names
-    }
-    return {name: count for name, count in counts.items() if count != 0}
+    gone = [status.name for status in existing.statuses if status.name not in names]
+    return {name: touched.by_status(existing.name, name) for name in gone}
 
 
 def _context(form: Form, typed: Typed, existing: WorkflowDefinition | None, request: PageRequest) -> dict[str, Any]:
@@ -177,7 +172,7 @@ def _context(form: Form, typed: Typed, existing: WorkflowDefinition | None, requ
         "w": typed,
         "check": workflow_form.check(typed, existing),
         "existing": existing.name if existing else "",
-        "held": _held(existing, typed),
+        "going": _going(existing, typed),
         "chosen": chosen,
         "who": workflow_form.WHO,
         "needs": workflow_form.REQUIRED,

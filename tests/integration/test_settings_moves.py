@@ -108,6 +108,27 @@ def test_the_other_ready_set_moves_incidents_its_undo_moves_them_back_and_that_o
     assert [level.name for level in severities()] == ["critical", "warning", "information", "normal"]
 
 
+def test_groups_are_moved_and_brought_back_like_incidents(client: Client) -> None:
+    stored.group("g1", {"m1": {"severity": "low"}}, severity="high", status="verification")
+    client.post(reverse(SET, args=["customer"]), TO_FOUR)
+    client.post(
+        reverse("settings-workflow", args=["default"]),
+        workflow_form(client) | {"s.2.gone": "on", "to.verification": "new"},
+    )
+    held = gateway().get(schema.aggregations_alias(), "g1")
+    assert held is not None
+    assert (held.source["severity"], held.source["status"]) == ("warning", "new")
+    take_back(client, UNDO, "severity")
+    take_back(client, "settings-workflows-undo", "workflow")
+    held = gateway().get(schema.aggregations_alias(), "g1")
+    assert held is not None
+    assert (held.source["severity"], held.source["status"]) == ("high", "verification")
+
+
+def test_what_waits_is_begun_by_beat(settings: Any) -> None:
+    assert settings.CELERY_BEAT_SCHEDULE["settings.move"]["task"] == begin_moves.name
+
+
 def test_what_somebody_changed_since_stays_and_any_administrator_may_take_it_back(
     client: Client, five: list[str], lead: User
 ) -> None:
@@ -202,9 +223,11 @@ def test_incidents_of_a_removed_status_are_moved_by_the_mapping_and_back_by_its_
     stored.incidents({"i1": {"status": "verification"}, "i2": {"status": "new"}})
     url = reverse("settings-workflow", args=["default"])
     form = workflow_form(client) | {"s.2.gone": "on"}
+    SavedView.objects.create(owner=User.objects.get(), name="to verify", query="status=verification")
     refused = client.post(url, form)
     assert refused.status_code == 400
     assert 'name="to.verification"' in text(refused)
+    assert "1 incident or group · 1 saved view · 0 rules" in text(refused)
     assert client.post(url, form | {"to.verification": "in_progress"}).status_code == 302
     assert [read(name)["status"] for name in ("i1", "i2")] == ["in_progress", "new"]
     store.forget()

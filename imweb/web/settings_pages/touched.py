@@ -46,10 +46,20 @@ def by_field(name: str) -> Touched:
 
 def by_value(field: str, value: str) -> Touched:
     """Return what uses a value of a field, such as a severity level or a status."""
-    rules = [rule.title for rule in values(RULES) if rule.severity == value and field == "severity"]
-    rules += [rule.title for rule in values(RULES) if _says(rule.filter, field, value)]
-    rules += [rule.title for rule in values(NOTICES) if _says(rule.filter, field, value)]
-    return Touched(count({"term": {field: value}}), _saved(field, value), sorted(set(rules)))
+    return Touched(count({"term": {field: value}}), _saved(field, value), _rules(field, value))
+
+
+def by_status(workflow: str, status: str) -> Touched:
+    """Return what uses a status: the incidents of this workflow in it, and the views and rules that name it."""
+    both = [{"term": {"status": status}}, {"term": {"workflow_id": workflow}}]
+    return Touched(count({"bool": {"filter": both}}), _saved("status", status), _rules("status", status))
+
+
+def _rules(field: str, value: str) -> list[str]:
+    found = [rule.title for rule in values(RULES) if rule.severity == value and field == "severity"]
+    found += [rule.title for rule in values(RULES) if _says(rule.filter, field, value)]
+    found += [rule.title for rule in values(NOTICES) if _says(rule.filter, field, value)]
+    return sorted(set(found))
 
 
 def _says(text: str, field: str, value: str) -> bool:
