@@ -136,6 +136,8 @@ def retry(pk: int) -> FailedTask:
     if row.task not in current_app.tasks:
         raise NotFound(f"This version of the program has no task {row.task}; set it aside.")
     try:
+        # Asked first: Celery's own connection tries for many seconds.
+        redis.client().ping()
         current_app.send_task(row.task, row.args, row.kwargs, retry=False)
     except (OperationalError, RedisError, OSError) as error:
         raise QueueDown(f"The queue does not answer, so nothing was sent: {error}") from None

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,14 +214,8 @@ class TestFailedTasks:
         self, client: Client, administrator: User, settings: Any
     ) -> None:
         row = fail("jobs.run", "1")
-        current_app._after_fork()
-        kept = current_app.conf.broker_url
-        current_app.conf.broker_url = f"redis://127.0.0.1:{free_port()}/0"
-        try:
+        with servers(settings, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"):
             page = post(client, "system-retry-task", row.pk)
-        finally:
-            current_app._after_fork()
-            current_app.conf.broker_url = kept
         assert "nothing was sent" in page
         assert FailedTask.objects.get().retried_at is None
         assert noted(administrator) == []
@@ -228,9 +223,9 @@ class TestFailedTasks:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_real_worker_tells_of_its_runs_and_its_failures(
-    celery_worker: Callable[..., Process], client: Client, administrator: User
+    celery_worker: Callable[..., Process], client: Client, tmp_path: Path
 ) -> None:
-    celery_worker()
+    celery_worker("-B", "--schedule", str(tmp_path / "beat"))
     services.until(lambda: report.background().alive == 1, 15)
     # With an argument too few it fails, whatever the servers do.
     current_app.send_task("jobs.run", [])
@@ -251,10 +246,15 @@ def test_a_real_worker_tells_of_its_runs_and_its_failures(
     current_app.send_task("pits.sweep")
     services.until(lambda: not FailedTask.objects.filter(task="pits.sweep").exists(), 15)
     (sweep,) = (task for task in report.background().scheduled if task.name == "pits.sweep")
+    # Not by beat: it was not due yet.
     assert (sweep.state, sweep.sent) == ("SUCCESS", None)
     assert sweep.ended is not None
     assert sweep.ended < 15
     assert sweep.took_ms is not None
+    services.until(lambda: report.background().beat_alive, 20)
+    page = shown(client)
+    assert ">running<" in page
+    assert re.search(r"(grouping\.run|audit\.ship)</code></th><td>5 s</td><td>\d+ s ago", page)
 
 
 def test_a_worker_that_fell_silent_and_tasks_that_are_late_are_told(client: Client) -> None:
