@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from playwright.sync_api import expect
 
 from imweb.accounts.models import User
+from tests import stored
 from tests.e2e.test_keys import doc_of, shot, source, toast
 from tests.e2e.test_list import Desk
 
@@ -55,3 +58,26 @@ def test_without_a_script_the_row_leads_to_the_same_forms(
         assert source(doc_id)["status"] == "in_progress"
     finally:
         context.close()
+
+
+def test_a_verdict_goes_on_to_those_like_it_after_a_preview(desk: Desk, list_url: str, lead: User) -> None:
+    today = {"@timestamp": datetime.now(UTC).isoformat(), "rule": {"name": "Whoami"}, "entities": {"host": "WS-1"}}
+    stored.incidents({f"t{n}": {**today, "title": f"Today {n}"} for n in range(4)})
+    page = desk(lead)
+    page.goto(list_url.partition("?")[0] + "?mode=incidents&status=new")
+    doc_id = doc_of(page.locator("tr[data-key]").first)
+    page.locator("a[data-open]").first.click()
+    card = page.locator("#card")
+    card.locator("summary", has_text="Close with verdict").click()
+    expect(card.get_by_label("Duplicate of")).to_be_hidden()
+    card.get_by_label("Verdict").select_option("duplicate")
+    expect(card.get_by_label("Duplicate of")).to_be_visible()
+    card.get_by_label("Verdict").select_option("benign")
+    card.get_by_role("button", name="Close it and those like it").click()
+    dialog = page.get_by_role("dialog").filter(has_text="will change like this")
+    expect(dialog.get_by_role("row", name="Resolution")).to_contain_text("Benign")
+    assert source(doc_id)["resolution"] == "benign"
+    shot(page, "alike-preview")
+    dialog.get_by_role("button", name=re.compile(r"Change \d+ rows?")).click()
+    expect(page.get_by_role("dialog")).to_contain_text("3 updated")
+    assert {source(f"t{n}")["resolution"] for n in range(4)} == {"benign"}
