@@ -84,6 +84,9 @@ def forget_task(request: PageRequest, pk: int) -> HttpResponse:
 @page(may.SETTINGS, "POST")
 def resume_jobs(request: PageRequest) -> HttpResponse:
     """Hand the jobs that nobody works on to a worker, as beat does too."""
+    if problem := report.background().problem:
+        messages.error(request, _("The queue does not answer, so nothing was sent: %(why)s") % {"why": problem})
+        return redirect("system")
     found = jobs.resume()
     if found:
         _note(request, "retry", "jobs", jobs=found)
@@ -91,6 +94,17 @@ def resume_jobs(request: PageRequest) -> HttpResponse:
         messages.success(request, text % {"n": len(found)})
     else:
         messages.info(request, _("No job waits for a worker any more."))
+    return redirect("system")
+
+
+@page(may.SETTINGS, "POST")
+def stop_job(request: PageRequest, job_id: str) -> HttpResponse:
+    """End a job that is not finished; what it has changed stays as it is."""
+    if jobs.stop(job_id, request.user.username):
+        _note(request, "stop", f"job/{job_id}")
+        messages.success(request, _("The job is stopped; what it had changed stays changed."))
+    else:
+        messages.info(request, _("There is no such job, or it has ended already."))
     return redirect("system")
 
 

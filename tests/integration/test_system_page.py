@@ -28,9 +28,12 @@ from imweb.accounts.models import Role, User
 from imweb.audit import trail
 from imweb.audit.trail import Entry, Wanted
 from imweb.demo.processes import Process
-from imweb.incidents import pits
+from imweb.incidents import jobs, pits
+from imweb.incidents.editing import batch
+from imweb.incidents.jobs import store
 from imweb.incidents.models import Job, JobChunk
 from imweb.notifications.models import Delivery
+from imweb.opensearch import gateway, schema
 from imweb.opensearch.node import free_port
 from imweb.runs import report, watching
 from imweb.runs.models import FailedTask
@@ -45,6 +48,7 @@ ACTIONS = [
     ("system-retry-task", 1),
     ("system-forget-task", 1),
     ("system-resume-jobs", None),
+    ("system-stop-job", "none"),
 ]
 
 
@@ -270,7 +274,7 @@ def test_a_worker_that_fell_silent_and_tasks_that_are_late_are_told(client: Clie
     assert "none heard of" in shown(client)
 
 
-def test_a_job_that_nobody_works_on_is_handed_to_a_worker(client: Client, administrator: User) -> None:
+def test_a_job_that_nobody_works_on_is_handed_to_a_worker(client: Client, administrator: User, settings: Any) -> None:
     old = timezone.now() - timedelta(minutes=5)
     job = Job.objects.create(
         id="j1", kind="bulk", state="running", username="admin", total=3, created_at=old, heartbeat_at=old
@@ -283,6 +287,37 @@ def test_a_job_that_nobody_works_on_is_handed_to_a_worker(client: Client, admini
     assert "1 job was handed to a worker." in post(client, "system-resume-jobs")
     assert report.background().waiting == 1
     assert [entry.details for entry in noted(administrator)] == [{"action": "retry", "jobs": ["j1"]}]
+    with servers(settings, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"):
+        assert "nothing was sent" in post(client, "system-resume-jobs")
+    assert len(noted(administrator)) == 1
+
+
+def test_a_job_is_stopped_after_the_chunk_that_is_being_written(
+    client: Client, administrator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CHUNK", 2)
+    stored.incidents({f"i{n}": {"severity": "low"} for n in range(6)})
+    change = store.begin("bulk", actor_of(administrator), {"changes": {"severity": "high"}}, lock="x")
+    store.freeze(change, [("incident", f"i{n}", 1) for n in range(6)])
+    store.start(change)
+    write = batch.write
+
+    def stopped_meanwhile(*given: Any) -> None:
+        write(*given)
+        assert "is stopped" in post(client, "system-stop-job", change.pk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "write", stopped_meanwhile)
+        assert not jobs.run(change.pk)
+    job = Job.objects.get()
+    assert (job.state, job.lock, job.finished_at is not None) == ("cancelled", None, True)
+    found = gateway().mget([(schema.incidents_alias(), f"i{n}") for n in range(6)], source=["severity"])
+    assert [one and one.source["severity"] for one in found] == ["high"] * 2 + ["low"] * 4
+    assert store.task_of(job).counts["updated"] == 2
+    assert "stopped by admin" in shown(client)
+    assert not jobs.run(change.pk) or Job.objects.get().state == "cancelled"
+    assert "has ended already" in post(client, "system-stop-job", change.pk)
+    assert [entry.target for entry in noted(administrator)] == [f"job/{change.pk}"]
 
 
 def test_messages_that_were_given_up_are_counted_and_led_to(client: Client) -> None:

@@ -2,7 +2,7 @@
 
 from imweb.incidents.jobs.runner import resume, run
 from imweb.incidents.jobs.service import Recent, bulk_matching, recent, undo, undo_with_settings
-from imweb.incidents.jobs.store import Task, faults, get_task
+from imweb.incidents.jobs.store import Task, faults, get_task, stop
 
 __all__ = [
     "Recent",
@@ -13,6 +13,7 @@ __all__ = [
     "recent",
     "resume",
     "run",
+    "stop",
     "undo",
     "undo_with_settings",
 ]

@@ -136,6 +136,17 @@ def abandon(job: Job, reason: str) -> None:
     )
 
 
+def stop(job_id: str, by: str) -> bool:
+    """End a job that is not finished, after the chunk that is being written; what it changed stays changed."""
+    unfinished = Job.objects.filter(pk=job_id[:40], state__in=UNFINISHED)
+    # Its runner finds that it owns the job no more.
+    return bool(
+        unfinished.update(
+            state="cancelled", owner="", lock=None, finished_at=timezone.now(), result={"reason": f"stopped by {by}"}
+        )
+    )
+
+
 def claim(job_id: str) -> str | None:
     """Take a running job whose owner is gone or let go; return the owner's mark, None when it is not to be had."""
     owner = uuid.uuid4().hex

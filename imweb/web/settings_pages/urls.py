@@ -78,5 +78,6 @@ urlpatterns: list[URLPattern] = [
     path("system/pits/end/<int:user_id>", system.end_leases, name="system-end-leases"),
     path("system/tasks/retry/<int:pk>", system.retry_task, name="system-retry-task"),
     path("system/tasks/forget/<int:pk>", system.forget_task, name="system-forget-task"),
+    path("system/jobs/stop/<str:job_id>", system.stop_job, name="system-stop-job"),
     path("system/jobs/resume", system.resume_jobs, name="system-resume-jobs"),
 ]
