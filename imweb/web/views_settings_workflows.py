@@ -66,7 +66,8 @@ def workflow_check(request: PageRequest) -> HttpResponse:
     existing = base.find(WORKFLOWS, name).value if (name := request.POST.get("existing", "")) else None
     typed = workflow_form.typed(request.POST, existing)
     template = "_workflow_matrix" if request.htmx.target == "matrix" else "_workflow_check"
-    return render(request, f"web/settings/{template}.html", _context(Form({}), typed, existing, request))
+    context = _context(Form({}), typed, existing, request) | {"fragment": True}
+    return render(request, f"web/settings/{template}.html", context)
 
 
 @page(may.SETTINGS, "POST")

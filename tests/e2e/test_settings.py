@@ -209,6 +209,28 @@ def test_the_second_of_two_administrators_keeps_the_matrix_that_he_made(
     assert made.permission == "incident.assign"
 
 
+def test_where_incidents_of_a_removed_status_go_is_chosen_where_it_was_removed(
+    desk: Desk, new_indices: None, live_server: Any, administrator: User
+) -> None:
+    stored.incidents({f"i{n}": {"status": "verification"} for n in range(2)})
+    page = desk(administrator)
+    page.goto(f"{live_server.url}/settings/workflows/edit/default")
+    page.get_by_label("Remove status 3").check()
+    where = page.locator("section", has=page.locator(".im-set-statuses")).get_by_label(
+        "Where incidents in verification go"
+    )
+    expect(page.locator("#going")).to_contain_text("2 incidents and groups")
+    where.select_option("in_progress")
+    page.get_by_label("Title of status 1").fill("Fresh")
+    page.get_by_label("Title of status 1").press("Tab")
+    expect(page.locator("#check svg text").first).to_have_text("Fresh")
+    expect(where).to_have_value("in_progress")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".im-toast", has_text="2 incidents and groups moved")).to_be_visible()
+    found = gateway().mget([(schema.incidents_alias(), f"i{n}") for n in range(2)])
+    assert [doc.source["status"] for doc in found if doc] == ["in_progress"] * 2
+
+
 @pytest.mark.parametrize(
     ("kind", "word", "left"),
     [("fields", "tw", ["two"]), ("severities", "crit", ["critical"]), ("workflows", "phi", ["phish"])],
