@@ -308,6 +308,9 @@ def test_a_closed_type_is_in_no_read_of_the_api(lead: User) -> None:
     assert first == second
     refused = api.call("POST", "incidents", {"title": "x", FIELD: "leak"})
     assert FIELD in details(refused)
+    field("badge", "text")
+    save("leak", title=SECRET, roles=["hr"], fields=[{"name": "badge", "required": True}])
+    assert SECRET not in api.call("POST", "incidents", {"title": "x", FIELD: "leak"}).text, "nor what it requires"
     assert new(api, **{FIELD: "phishing"})[FIELD] == "phishing"
     assert api.call("POST", "incidents/leak-0", {"title": "x"}).status == 403, "a conflict would tell of it"
 

@@ -10,7 +10,7 @@ from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import Detail, NotFound, PermissionDenied, ValidationFailed, VersionConflict
 from imweb.incidents import access, hiding, incident_types, rowfilters
-from imweb.incidents.documents import DocKind, fingerprint_of, new_source
+from imweb.incidents.documents import DocKind, fingerprint_of, key_of, new_source
 from imweb.incidents.editing import joining, locking, membership
 from imweb.incidents.editing.bodies import name_fault
 from imweb.incidents.editing.rules import MEMBERSHIP, VERDICT, Rules
@@ -45,6 +45,8 @@ def _create(step: Step, kind: DocKind, doc_id: str, source: Json | None, context
     rules = context.rules
     given, lacking = incident_types.begun(rules.types, step.fields)
     body = {name: value for name, value in given.items() if value is not None}
+    # First of all: what a type requires is not told to whom it is closed.
+    access.require_own(context.actor, {**body, "key": key_of(kind, doc_id)}, rules.access)
     rule = body.get("rule") or {}
     if "workflow_id" not in body:
         body["workflow_id"] = workflows.workflow_of(body.get("incident_type"), rule.get("id") or rule.get("name")).id
@@ -62,7 +64,6 @@ def _create(step: Step, kind: DocKind, doc_id: str, source: Json | None, context
             AggregationNumber.objects.filter(result_id__in=groups).values_list("pk", flat=True)
         )
     new = new_source(kind, doc_id, body, user=context.actor.username, now_ms=context.now_ms)
-    access.require_own(context.actor, new, rules.access)
     if rules.access and kind == "incident":
         membership.check(context.actor, new, rules.access)
     if body["status"] != workflow.initial:
