@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from imweb.accounts.models import User
 from imweb.demo.processes import Process
 from imweb.incidents import pits
+from imweb.incidents.models import Job
 from imweb.runs import report
 from imweb.runs.models import FailedTask
 from imweb.runs.watching import digest_of
@@ -21,11 +24,15 @@ Desk = Callable[..., Page]
 
 
 def fill(*users: User) -> None:
-    """Open points in time and let a task have failed."""
+    """Open points in time, let a task have failed and a job wait for a worker."""
     for user in users:
         pits.open_pit(user.pk, True)
     FailedTask.objects.create(
         task="pits.sweep", digest=digest_of("pits.sweep", [], {}), error="RuntimeError: broken", trace="line 1\nline 2"
+    )
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Job.objects.create(
+        id="waits", kind="undo", state="running", username="lead", created_at=long_ago, heartbeat_at=long_ago
     )
 
 
@@ -48,6 +55,8 @@ def test_points_in_time_are_closed_and_a_failed_task_is_tried_again_until_it_suc
     page.get_by_role("table", name="by slot").get_by_role("button", name="Close").click()
     expect(page.get_by_text("None is open.")).to_be_visible()
     assert services.own_pits() == []
+    page.get_by_role("row", name="waits undo").get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("row", name="waits undo")).to_contain_text("stopped by admin")
     failed = page.get_by_role("table", name="Failed tasks")
     failed.locator("summary").click()
     expect(failed.locator("pre")).to_have_text("line 1\nline 2")
