@@ -17,6 +17,7 @@ from imweb.configuration.models import Change
 from imweb.grouping import service
 from imweb.grouping.rules import RULES
 from imweb.incidents import editing, history
+from imweb.incidents.models import Job
 from imweb.incidents.severities import SETS, SEVERITIES, definition_of, severities
 from imweb.notifications.rules import RULES as NOTICES
 from imweb.opensearch import gateway, schema
@@ -106,6 +107,16 @@ def test_the_other_ready_set_moves_incidents_its_undo_moves_them_back_and_that_o
     take_back(client, UNDO, "severity")
     assert levels_of(five) == FOUR
     assert [level.name for level in severities()] == ["critical", "warning", "information", "normal"]
+
+
+def test_what_a_stopped_job_moved_goes_back_and_one_that_runs_is_waited_for(client: Client, five: list[str]) -> None:
+    client.post(reverse(SET, args=["customer"]), TO_FOUR)
+    Job.objects.filter(pk=SettingsMove.objects.earliest("pk").task).update(state="running")
+    assert "still being moved" in take_back(client, UNDO, "severity")
+    assert [level.name for level in severities()] == ["critical", "warning", "information", "normal"]
+    Job.objects.update(state="cancelled")
+    take_back(client, UNDO, "severity")
+    assert levels_of(five) == SIGMA
 
 
 def test_groups_are_moved_and_brought_back_like_incidents(client: Client) -> None:

@@ -94,9 +94,9 @@ def undo(actor: Actor, job_id: str, *, seconds: float = 2.0) -> Task:
 
 
 def undo_with_settings(actor: Actor, job_id: str, *, seconds: float = 2.0) -> Task:
-    """Take back a job that belongs to a change of settings, whoever began it and whenever; it has to be finished."""
+    """Take back a job of a change of settings, whoever began it, whenever it ended and however far it got."""
     actor.require(permissions.SETTINGS)
-    job = Job.objects.filter(pk=job_id[:40], state="done").exclude(kind="undo").first()
+    job = Job.objects.filter(pk=job_id[:40]).exclude(kind="undo").exclude(state__in=store.UNFINISHED).first()
     if job is None:
         raise NotFound("There is no finished task with this id.")
     return _undone(actor, job, seconds)
