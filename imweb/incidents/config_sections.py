@@ -19,6 +19,7 @@ from imweb.errors import Detail, ValidationFailed
 from imweb.incidents import custom_fields, declaring, registry, roles
 from imweb.incidents.access import ACCESS_FIELDS, AccessField
 from imweb.incidents.custom_fields import FieldDefinition
+from imweb.incidents.links import ENTITY_LINKS
 from imweb.incidents.severities import SEVERITIES
 
 
@@ -129,6 +130,7 @@ register(
     )
 )
 register(of_kind("severities", "Severity levels", SEVERITIES))
+register(of_kind("links", "Links out of cards", ENTITY_LINKS))
 register(
     Section(
         key="access_fields",

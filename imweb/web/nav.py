@@ -82,6 +82,7 @@ GROUPS: list[tuple[_StrPromise, list[Entry]]] = [
             Entry(_("Workflows"), "branch", "settings-workflows", may.SETTINGS),
             Entry(_("Incident types"), "tag", "settings-types", may.SETTINGS),
             Entry(_("Grouping rules"), "workflow", "settings-grouping", may.SETTINGS),
+            Entry(_("Links"), "popout", "settings-links", may.SETTINGS),
             Entry(_("Notifications"), "comment", "settings-notifications", may.SETTINGS),
             Entry(_("Users and roles"), "users", "settings-users", may.USERS),
             Entry(_("API tokens"), "lock", "settings-tokens", may.TOKEN),

@@ -56,6 +56,11 @@ WHOLE = (
 roles:
   - {name: admin, label: Administrator, permissions: [EVERYTHING]}
   - {name: north, label: North, permissions: [incident.view], row_filter: "source:EDR"}
+links:
+  - name: discover
+    title: Discover ± 15 min
+    url: https://discover.example/app#/?from={from}&to={to}&q={rison_value}
+    entities: [host, user]
 incident_types:
   - {name: phish, title: Phishing, severity: high, fields: [{name: coded_site}]}
 notifications:
@@ -345,6 +350,7 @@ def test_the_sections_are_all_that_administrators_shape() -> None:
         "roles",
         "grouping_rules",
         "incident_types",
+        "links",
         "notifications",
         "views",
     }

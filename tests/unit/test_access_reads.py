@@ -30,6 +30,7 @@ OVER_EVERYTHING = {
     "incidents/custom_fields.py": "settings: what the data has under a field's name",
     "web/settings_pages/touched.py": "settings: how much a change touches",
     "web/settings_pages/grouping_form.py": "settings: what a grouping rule would gather",
+    "web/settings_pages/links_form.py": "settings: an example of where a link would lead",
     "web/settings_pages/health.py": "the system page",
 }
 

@@ -16,7 +16,7 @@ from imweb import workflows
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
 from imweb.accounts.incident_types import FIELD, IncidentType
-from imweb.incidents import incident_types, mitre
+from imweb.incidents import incident_types, links, mitre
 from imweb.incidents.access import access_fields
 from imweb.incidents.documents import Document
 from imweb.incidents.fields import CORE_FIELDS, FieldDef, Registry
@@ -52,11 +52,20 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class EntityValue:
+    """A value, the list of incidents that share it, and the ways out of the card."""
+
+    value: str
+    list_url: str
+    ways: list[links.Way]
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
-    """The values of one kind of entity, each with the list of incidents that share it."""
+    """The values of one kind of entity."""
 
     label: str
-    values: list[tuple[str, str]]
+    values: list[EntityValue]
     more: int
 
 
@@ -102,13 +111,18 @@ def _step(workflow: Workflow, item: Transition) -> Step:
 def entities(doc: Document) -> list[Entity]:
     """Return the entities in the registry's order."""
     stored = doc.source.get("entities") or {}
+    at = moment(doc.source.get("@timestamp"))
+    at_ms = int(at.timestamp() * 1000) if at else 0
     found = []
     for name, field in CORE_FIELDS.items():
         folder, _dot, part = name.partition(".")
         values = listed(stored.get(part)) if folder == "entities" else []
         if values:
-            pairs = [(value, list_url({name: value})) for value in values[:SHOWN_ENTITIES]]
-            found.append(Entity(field.label, pairs, max(0, len(values) - SHOWN_ENTITIES)))
+            firsts = [
+                EntityValue(value, list_url({name: value}), links.ways(part, value, doc.id, at_ms))
+                for value in values[:SHOWN_ENTITIES]
+            ]
+            found.append(Entity(field.label, firsts, max(0, len(values) - SHOWN_ENTITIES)))
     return found
 
 

@@ -8,6 +8,7 @@ from imweb.web import views_audit as audit
 from imweb.web import views_settings as fields
 from imweb.web import views_settings_access as access
 from imweb.web import views_settings_grouping as grouping
+from imweb.web import views_settings_links as links
 from imweb.web import views_settings_people as people
 from imweb.web import views_settings_severities as levels
 from imweb.web import views_settings_system as system
@@ -48,6 +49,13 @@ urlpatterns: list[URLPattern] = [
     path("settings/types/undo", types.types_undo, name="settings-types-undo"),
     path("settings/types/edit/<str:name>", types.type_edit, name="settings-type"),
     path("settings/types/remove/<str:name>", types.type_remove, name="settings-type-remove"),
+    path("settings/links", links.links, name="settings-links"),
+    path("settings/links/new", links.link_new, name="settings-link-new"),
+    path("settings/links/check", links.link_check, name="settings-link-check"),
+    path("settings/links/order", links.links_order, name="settings-links-order"),
+    path("settings/links/undo", links.links_undo, name="settings-links-undo"),
+    path("settings/links/edit/<str:name>", links.link_edit, name="settings-link"),
+    path("settings/links/remove/<str:name>", links.link_remove, name="settings-link-remove"),
     path("settings/grouping", grouping.rules, name="settings-grouping"),
     path("settings/grouping/new", grouping.rule_new, name="settings-grouping-new"),
     path("settings/grouping/check", grouping.rule_check, name="settings-grouping-check"),
