@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from imweb.configuration.kinds import D, Kind
@@ -78,7 +79,7 @@ def remove(kind: Kind[D], name: str, *, by: str, revision: int | None = None) ->
 
 def reorder(kind: Kind[D], names: Sequence[str], *, by: str) -> None:
     """Put the objects of a kind into this order, every one named once; else `ValidationFailed`."""
-    with transaction.atomic():
+    with alone():
         rows = _rows(kind, by)
         if sorted(names) != sorted(rows):
             raise ValidationFailed.field("order", "name every one of them once: " + ", ".join(rows))
@@ -95,7 +96,7 @@ def reorder(kind: Kind[D], names: Sequence[str], *, by: str) -> None:
 def replace(kind: Kind[D], data: Sequence[Mapping[str, Any]], *, by: str) -> None:
     """Put these objects in the place of all that stand, as one change; else `ValidationFailed`."""
     new = [kind.parse(item) for item in data]
-    with transaction.atomic():
+    with alone():
         rows = _rows(kind, by)
         before = [row.data for row in sorted(rows.values(), key=lambda row: row.position)]
         after = [kind.stored(value) for value in new]
@@ -121,7 +122,7 @@ def bring(kind: Kind[D], new: Sequence[D], *, by: str) -> None:
     """Make these objects all that stand, in this order, each change recorded by itself; the caller checks them."""
     if [item.value for item in items(kind, fresh=True)] == list(new):
         return
-    with transaction.atomic():
+    with alone():
         rows = _rows(kind, by)
         wanted = {value.name: kind.stored(value) for value in new}
         for name in [name for name in rows if name not in wanted]:
@@ -170,6 +171,18 @@ def forget(kind: Kind[D] | None = None) -> None:
             _cached.pop(kind.name, None)
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One transaction; who makes what somebody else is just making gets `VersionConflict`, and nothing is written."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise VersionConflict(
+            "Somebody else saved the same just now; nothing of yours was saved, and nothing is lost. Save again."
+        ) from None
+
+
 def _record(kind: Kind[D], row: Entry, action: str, old: Json | None, new: Json | None, by: str) -> None:
     number = row.revision + (action == "removed")
     Change.objects.create(kind=kind.name, name=row.name, action=action, revision=number, old=old, new=new, by=by)
@@ -205,7 +218,7 @@ def _change(
     revision: int | None,
     action: str | None = None,
 ) -> Item[D]:
-    with transaction.atomic():
+    with alone():
         rows = _rows(kind, by)
         row = rows.get(name)
         old = row.data if row else None
@@ -225,11 +238,11 @@ def _change(
             Entry.objects.filter(kind=kind.name, name=name).delete()
         else:
             position = row.position if row else max((r.position for r in rows.values()), default=-1) + 1
-            Entry.objects.update_or_create(
-                kind=kind.name,
-                name=name,
-                defaults={"data": new, "revision": number, "position": position, "updated_at": now, "updated_by": by},
-            )
+            # Of two who make the same object at one moment the later one fails here and overwrites nothing.
+            entry = row or Entry(kind=kind.name, name=name)
+            entry.data, entry.revision, entry.position = new, number, position
+            entry.updated_at, entry.updated_by = now, by
+            entry.save(force_insert=entry.pk is None)
         done = action or ("removed" if new is None else "changed" if old is not None else "created")
         Change.objects.create(kind=kind.name, name=name, action=done, revision=number, old=old, new=new, at=now, by=by)
     forget(kind)

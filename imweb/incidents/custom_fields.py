@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from imweb.configuration import Kind as SettingsKind
 from imweb.configuration.kinds import Definition
 from imweb.configuration.models import Change
-from imweb.configuration.store import Item, conflict
+from imweb.configuration.store import Item, alone, conflict
 from imweb.errors import ImError, NotFound, SearchTimeout, SearchUnavailable, ValidationFailed, VersionConflict
 from imweb.incidents import registry
 from imweb.incidents.access import access_fields, unfit
@@ -275,7 +275,7 @@ def apply() -> str:
 def _change(
     name: str, new: FieldDefinition, *, by: str, revision: int | None, action: str = ""
 ) -> Item[FieldDefinition]:
-    with transaction.atomic():
+    with alone():
         row = CustomField.objects.select_for_update().filter(name=name).first()
         stored = PARSER.stored(new)
         old = PARSER.stored(definition_of(row)) if row else None

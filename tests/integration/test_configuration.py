@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from imweb.configuration import store
-from imweb.configuration.models import Entry
+from imweb.configuration.models import Change, Entry
 from imweb.errors import NotFound, ValidationFailed, VersionConflict
+from imweb.incidents import custom_fields
 from imweb.incidents.severities import SEVERITIES, SIGMA, definition_of, severities
 from imweb.workflows.definitions import WORKFLOWS
 from imweb.workflows.model import DEFAULT
@@ -123,3 +126,34 @@ def test_an_incident_follows_the_workflow_of_its_type_then_of_its_rule() -> None
     assert workflow_of("phishing", "r1").id == "typed"
     assert workflow_of("other", "r1").id == "ruled"
     assert workflow_of(None, "r2").id == "default"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["severity", "custom_field"])
+def test_of_two_who_make_the_same_at_one_moment_one_is_told_and_overwrites_nothing(kind: str) -> None:
+    start = threading.Barrier(2)
+
+    def make(label: str) -> str:
+        start.wait(30)
+        try:
+            if kind == "severity":
+                store.save(SEVERITIES, URGENT | {"label": label}, by=label, revision=0)
+            else:
+                field = {"name": "site", "label": label, "type": "text"}
+                custom_fields._change("site", custom_fields.PARSER.parse(field), by=label, revision=0)
+        except VersionConflict as error:
+            return error.reason
+        finally:
+            connections.close_all()
+        return "saved"
+
+    with ThreadPoolExecutor(2) as pool:
+        said = dict(zip(("Anna", "Ben"), pool.map(make, ("Anna", "Ben")), strict=True))
+    (winner,) = (name for name, text in said.items() if text == "saved")
+    (told,) = (text for text in said.values() if text != "saved")
+    assert "nothing of yours was saved" in told
+    if kind == "severity":
+        assert store.get(SEVERITIES, "urgent", fresh=True).value.label == winner
+    else:
+        assert custom_fields.get("site").value.label == winner
+    assert Change.objects.filter(kind=kind).count() == 1
