@@ -42,6 +42,8 @@ class Check:
     value: str = ""
     url: str = ""
     incidents: int | None = 0
+    # Whether what was typed is a link at all.
+    known: bool = False
 
 
 def choices() -> list[tuple[str, str]]:
@@ -99,16 +101,16 @@ def _example(link: EntityLink, faults: dict[str, list[str]]) -> Check:
     try:
         hits = gateway().search(body, index=schema.incidents_alias())["hits"]["hits"]
     except ImError:
-        return Check(faults, incidents=None)
+        return Check(faults, incidents=None, known=True)
     if not hits:
-        return Check(faults)
+        return Check(faults, known=True)
     doc = document(hits[0]["_index"], hits[0]["_id"], hits[0]["_source"])
     held = doc.source.get("entities") or {}
     entity = next(name for name in names if listed(held.get(name)))
     value = listed(held[entity])[0]
     at = moment(doc.source.get("@timestamp"))
     found = ways(entity, value, doc.id, int(at.timestamp() * 1000) if at else 0, [link])
-    return Check(faults, entity, value, found[0].url if found else "", touched.count(clause))
+    return Check(faults, entity, value, found[0].url if found else "", touched.count(clause), known=True)
 
 
 def matching_text(link: EntityLink) -> str:
