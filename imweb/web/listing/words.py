@@ -14,7 +14,7 @@ from imweb.incidents import mitre, times
 from imweb.incidents.incident_types import titles
 from imweb.incidents.severities import severities
 from imweb.web.listing.state import DEFAULT_END, DEFAULT_START, OPEN_END, ListState
-from imweb.workflows import RESOLUTIONS, all_statuses
+from imweb.workflows import RESOLUTIONS, all_statuses, workflows
 
 MODE_LABELS = {
     "grouped": gettext_lazy("Grouped"),
@@ -54,6 +54,7 @@ def value_labels() -> dict[str, Callable[[str], str]]:
         "mitre": attack_label,
         "resolution": resolution_label,
         "incident_type": partial(_known, titles()),
+        "workflow_id": partial(_known, {workflow.id: workflow.title for workflow in workflows()}),
     }
 
 
