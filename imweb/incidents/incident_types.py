@@ -1,4 +1,4 @@
-"""What a type means for an incident: what it begins with, what must come with it, its workflow; saving types."""
+"""Saving, removing and taking back incident types, and what keeps one from standing; see also `beginning`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions
-from imweb.accounts.incident_types import FIELD, INCIDENT_TYPES, IncidentType, TypeField, narrowed
+from imweb.accounts.incident_types import FIELD, INCIDENT_TYPES, IncidentType, narrowed
 from imweb.accounts.models import Role, User
 from imweb.accounts.scope import OVER_EVERYTHING, scope_of
 from imweb.configuration import store
@@ -20,45 +20,12 @@ from imweb.errors import Detail, NotFound, ValidationFailed
 from imweb.incidents import custom_fields, declaring
 from imweb.incidents.access import ACCESS_FIELDS
 from imweb.incidents.custom_fields import FieldDefinition
-from imweb.incidents.models import CustomField
 from imweb.incidents.severities import SEVERITIES, SeverityDefinition
 from imweb.workflows.definitions import WORKFLOWS
 
 Json = dict[str, Any]
 # Under this key the record of a change says which workflow the type followed.
 NOTED = "workflow"
-
-
-def in_force() -> dict[str, IncidentType]:
-    """Return the types by name, their fields without those that were removed since."""
-    types = store.values(INCIDENT_TYPES)
-    if not any(item.fields for item in types):
-        return {item.name: item for item in types}
-    live = set(CustomField.objects.filter(hidden=False).values_list("name", flat=True))
-    return {
-        item.name: item.model_copy(update={"fields": tuple(one for one in item.fields if one.name in live)})
-        for item in types
-    }
-
-
-def begun(types: Mapping[str, IncidentType], fields: Mapping[str, Any]) -> tuple[Json, list[Detail]]:
-    """Return what a new incident holds, its type's defaults where its sender said nothing, and what it lacks.
-
-    A field sent empty (None) was spoken of: it stays empty, and is refused where the type requires it.
-    """
-    found = types.get(str(fields.get(FIELD) or ""))
-    if found is None:
-        return dict(fields), []
-    defaults = {"severity": found.severity or None, "reviewer": found.reviewer or None}
-    defaults |= {item.name: _stored(item) for item in found.fields}
-    new = {**{name: value for name, value in defaults.items() if value is not None}, **fields}
-    reason = _("is needed for an incident of the type “%(title)s”") % {"title": found.title}
-    lacking = [item.name for item in found.fields if item.required and new.get(item.name) in (None, "", [])]
-    return new, [Detail(name, reason) for name in lacking]
-
-
-def _stored(item: TypeField) -> Any:
-    return list(item.default) if isinstance(item.default, tuple) else item.default
 
 
 def workflow_of(name: str) -> str:
@@ -249,11 +216,6 @@ def get(name: str) -> Item[IncidentType]:
     if found is None:
         raise NotFound(_("There is no incident type named “%(name)s”.") % {"name": name[:60]})
     return found
-
-
-def titles() -> dict[str, str]:
-    """Return how the types are called, by name."""
-    return {item.name: item.title for item in store.values(INCIDENT_TYPES)}
 
 
 INCIDENT_TYPES.guards.append(faults)

@@ -9,7 +9,7 @@ from imweb import workflows
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import Detail, NotFound, PermissionDenied, ValidationFailed, VersionConflict
-from imweb.incidents import access, hiding, incident_types, rowfilters
+from imweb.incidents import access, beginning, hiding, rowfilters
 from imweb.incidents.documents import DocKind, fingerprint_of, key_of, new_source
 from imweb.incidents.editing import joining, locking, membership
 from imweb.incidents.editing.bodies import name_fault
@@ -43,7 +43,7 @@ def _create(step: Step, kind: DocKind, doc_id: str, source: Json | None, context
             "There is an incident with this id already; it was not overwritten.", [Detail("id", "exists")]
         )
     rules = context.rules
-    given, lacking = incident_types.begun(rules.types, step.fields)
+    given, lacking = beginning.begun(rules.types, step.fields)
     body = {name: value for name, value in given.items() if value is not None}
     # First of all: what a type requires is not told to whom it is closed.
     access.require_own(context.actor, {**body, "key": key_of(kind, doc_id)}, rules.access)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from imweb import workflows
 from imweb.accounts.incident_types import IncidentType
 from imweb.incidents.access import access_fields
+from imweb.incidents.beginning import in_force
 from imweb.incidents.fields import CORE_FIELDS, INTERNAL, OPAQUE
-from imweb.incidents.incident_types import in_force
 from imweb.incidents.models import CustomField
 from imweb.incidents.severities import severities
 from imweb.workflows import Workflow

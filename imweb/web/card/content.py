@@ -16,7 +16,7 @@ from imweb import workflows
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
 from imweb.accounts.incident_types import FIELD, IncidentType
-from imweb.incidents import incident_types, links, mitre
+from imweb.incidents import beginning, links, mitre
 from imweb.incidents.access import access_fields
 from imweb.incidents.documents import Document
 from imweb.incidents.fields import CORE_FIELDS, FieldDef, Registry
@@ -176,7 +176,7 @@ class Part:
 def type_of(doc: Document) -> IncidentType | None:
     """Return the type of a document; a group of several types has none."""
     held = listed(doc.source.get(FIELD))
-    return incident_types.in_force().get(held[0]) if len(held) == 1 else None
+    return beginning.in_force().get(held[0]) if len(held) == 1 else None
 
 
 def custom_parts(doc: Document, custom: Sequence[CustomField], tz: ZoneInfo) -> list[Part]:

@@ -12,9 +12,9 @@ from imweb.accounts.incident_types import FIELD as TYPE
 from imweb.errors import NotFound, PitExpired, TooManyPits
 from imweb.incidents import insights, mitre, services
 from imweb.incidents.access import registry_of
+from imweb.incidents.beginning import titles
 from imweb.incidents.documents import LIST_EXCLUDES
 from imweb.incidents.fields import FieldDef, Registry
-from imweb.incidents.incident_types import titles
 from imweb.incidents.insights import Facet
 from imweb.incidents.models import CustomField
 from imweb.incidents.params import Filters, ListQuery, StatisticsQuery

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from imweb.incidents import mitre, times
-from imweb.incidents.incident_types import titles
+from imweb.incidents.beginning import titles
 from imweb.incidents.severities import severities
 from imweb.web.listing.state import DEFAULT_END, DEFAULT_START, OPEN_END, ListState
 from imweb.workflows import RESOLUTIONS, all_statuses, workflows
