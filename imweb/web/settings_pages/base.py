@@ -138,6 +138,8 @@ def said(value: Any) -> str:
             return _("yes") if value else _("no")
         case list() | tuple():
             return ", ".join(said(item) for item in value)
+        case {"source": source, "target": target}:
+            return f"{source} → {target}"
         case dict():
             return str(
                 value.get("title") or value.get("name") or ", ".join(f"{k}: {said(v)}" for k, v in value.items())

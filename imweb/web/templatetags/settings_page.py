@@ -10,6 +10,8 @@ from typing import Any
 from django import template
 from django.utils.dateparse import parse_datetime
 
+from imweb.configuration.models import Change
+from imweb.web.settings_pages import told
 from imweb.web.settings_pages.base import said as said_value
 
 register = template.Library()
@@ -25,6 +27,12 @@ def lookup(found: Any, key: Any) -> Any:
 def said(value: Any) -> str:
     """Return a setting's value as a person reads it."""
     return said_value(value)
+
+
+@register.filter
+def in_words(change: Change) -> str:
+    """Return what a recorded change did, as one line."""
+    return told.in_words(change)
 
 
 @register.filter
