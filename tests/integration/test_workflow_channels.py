@@ -186,7 +186,20 @@ class BySync:
         return str(answer["failed"][0]["reason"]) if answer["failed"] else None
 
 
-CHANNELS = [ByApi, ByCard, ByBulk, ByBulkUpdate, BySync]
+class ByGroupsCard:
+    """The card of the group that holds the incident, with its incidents."""
+
+    def __init__(self, user: User) -> None:
+        self.client = client_of(user)
+
+    def __call__(self, doc_id: str, changes: dict[str, Any]) -> Said:
+        form = {"set": list(changes), "sync": "1", **{f"v.{name}": value for name, value in changes.items()}}
+        answer = self.client.post(f"/aggregations/g-{doc_id}/change", form, follow=True)
+        assert answer.status_code in (200, 400, 403)
+        return None if read(doc_id)["status"] == changes["status"] else text(answer)
+
+
+CHANNELS = [ByApi, ByCard, ByBulk, ByBulkUpdate, BySync, ByGroupsCard]
 Channel = Callable[[User], Callable[[str, dict[str, Any]], Said]]
 
 
