@@ -26,6 +26,7 @@ from imweb.web.bulk.selection import Selection, selection
 from imweb.web.card import by_key
 from imweb.web.listing.load import Frame, frame
 from imweb.web.listing.preferences import ListPreferences
+from imweb.web.listing.rows import card_url
 from imweb.web.listing.words import value_labels
 from imweb.web.page import PageRequest, page, toast_headers, zone_of
 
@@ -174,7 +175,7 @@ def _outcome(request: PageRequest, task: Task) -> HttpResponse:
             ("bad", _("not allowed"), denied),
             ("bad", _("failed"), failed),
         ],
-        "faults": faults[:MAX_SHOWN],
+        "faults": [item | {"url": card_url(*item["key"].split("/", 1))} for item in faults[:MAX_SHOWN]],
         "more": max(0, len(faults) - MAX_SHOWN),
         "kept": json.dumps([item["key"] for item in faults]),
         "undo_until": parse_datetime(task.undo_until) if task.undo_until and counts["updated"] else None,
