@@ -71,6 +71,9 @@ def _unharmed(page: Page, what: str, *, text: bool = True) -> None:
     assert page.locator("img[src='x'], iframe, a[href^='javascript:' i], a[href^='data:' i]").count() == 0, what
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{what} is {wide} px too wide"
+    # What scrolls by itself hides what is too wide: no text of the card may stick out of its column.
+    out = page.locator(".im-card-main").evaluate_all("parts => parts.map(part => part.scrollWidth - part.clientWidth)")
+    assert max(out, default=0) <= 0, f"{what}: {out} px too wide"
     if text:
         # The colours behind the search text stand letter by letter where the reader typed it.
         page.locator(".im-hl").evaluate_all("boxes => boxes.forEach((box) => box.replaceChildren())")
