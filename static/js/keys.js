@@ -80,14 +80,15 @@ async function ask(row, act) {
 
 const FIELDS = { status: "set.status", comment: "set.comment", close: "set.resolution" };
 
+function changeTicked(act) {
+  if (act === "assign") bulk({ step: "apply", take: "1", by: "key" });
+  else bulk(act === "close" ? { "set.status": "closed" } : {}, FIELDS[act]);
+}
+
 function change(act, onCard) {
   if (card()) { onCard(card()); return; }
   if (!document.getElementById("rows")) return;
-  if (ticked().size > 0) {
-    if (act === "assign") bulk({ step: "apply", take: "1", by: "key" });
-    else bulk(act === "close" ? { "set.status": "closed" } : {}, FIELDS[act]);
-    return;
-  }
+  if (ticked().size > 0) { changeTicked(act); return; }
   const row = here();
   if (!row) { none("Choose a row first: move to it by key, or click beside its title."); return; }
   if (!row.dataset.key) { none("This is a whole group: open it, or tick it to change all of it."); return; }
@@ -104,6 +105,12 @@ function mark(row) {
   here()?.classList.remove("is-here");
   row.classList.add("is-here");
 }
+
+// The same by mouse, from the bar of the ticked rows.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-bulk-act]");
+  if (button) changeTicked(button.dataset.bulkAct);
+});
 
 // The same by mouse, where the row says its status and that it is nobody's.
 document.addEventListener("click", (event) => {

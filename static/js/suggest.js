@@ -4,6 +4,7 @@ const WAIT = 120; // milliseconds
 let timer = 0;
 let asked = null;
 let answer = null;
+let taken = null; // the text with a field that was taken, up to the cursor behind its colon
 
 const list = () => document.getElementById("q-suggestions");
 const chosen = () => list()?.querySelector('[aria-selected="true"]');
@@ -60,6 +61,7 @@ function take(input, number) {
   const tail = answer.text.slice(answer.cursor).replace(/^[^\s()]*/, "").replace(/^ /, item.text.endsWith(" ") ? "" : " ");
   input.value = head + tail;
   input.setSelectionRange(head.length, head.length);
+  taken = head.endsWith(":") ? head : null;
   close(input);
   input.dispatchEvent(new Event("input", { bubbles: true }));
 }
@@ -88,6 +90,16 @@ document.addEventListener("input", (event) => {
   if (!input.matches?.("[data-suggest]")) return;
   clearTimeout(timer);
   timer = setTimeout(() => ask(input), WAIT);
+});
+
+// Whoever types on as without suggestions types the colon that a taken field has brought along.
+document.addEventListener("beforeinput", (event) => {
+  const input = event.target;
+  if (!input.matches?.("[data-suggest]")) return;
+  const again = event.data === ":" && taken !== null && input.selectionStart === input.selectionEnd
+    && input.value.slice(0, input.selectionStart) === taken;
+  taken = null;
+  if (again) event.preventDefault();
 });
 
 document.addEventListener("keydown", (event) => {

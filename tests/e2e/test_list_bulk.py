@@ -65,6 +65,45 @@ def test_ticked_rows_are_changed_and_taken_back(desk: Desk, list_url: str, lead:
     expect(dialog).to_be_hidden()
 
 
+def test_the_bar_of_ticked_rows_takes_them_at_once_and_asks_for_a_verdict(
+    desk: Desk, list_url: str, analyst: User
+) -> None:
+    page = desk(analyst)
+    page.goto(list_url + "&mode=incidents&status=new")
+    boxes = page.locator("input[data-tick]")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    keys = page.locator("tr.is-ticked").evaluate_all("rows => rows.map(row => row.dataset.key)")
+    bar = page.get_by_role("toolbar", name="Ticked rows")
+    bar.get_by_role("button", name="Assign to me").click()
+    expect(page.locator("#toasts")).to_contain_text("Undo")
+    for key in keys:
+        expect(page.locator(f'tr[data-key="{key}"] .im-c-rev')).to_contain_text(analyst.username)
+        assert _stored(key.removeprefix("incident/"))["reviewer"] == analyst.username
+    boxes.nth(0).check()
+    bar.get_by_role("button", name="Status…").click()
+    dialog = _dialog(page)
+    expect(dialog.get_by_label("Status")).to_be_focused()
+    page.keyboard.press("Escape")
+    bar.get_by_role("button", name="Comment…").click()
+    expect(dialog.get_by_label("Comment")).to_be_focused()
+    page.keyboard.press("Escape")
+    bar.get_by_role("button", name="Close with verdict…").click()
+    expect(dialog.get_by_label("Status")).to_have_value("closed")
+    expect(dialog.get_by_label("Resolution", exact=True)).to_be_focused()
+
+
+def test_no_status_is_cut_off_beside_its_reviewer(desk: Desk, list_url: str, analyst: User) -> None:
+    page = desk(analyst)
+    page.goto(list_url + "&mode=incidents&status=in_progress")
+    expect(page.locator('[data-st="in_progress"]').first).to_be_visible()
+    beyond = page.locator(".im-c-st .im-status").evaluate_all(
+        "marks => marks.filter(mark => mark.getBoundingClientRect().right > "
+        "mark.closest('td').getBoundingClientRect().right).map(mark => mark.textContent)"
+    )
+    assert beyond == []
+
+
 def test_the_rows_stay_and_show_what_they_hold_after_a_change(
     desk: Desk,
     list_url: str,

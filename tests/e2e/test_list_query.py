@@ -51,6 +51,24 @@ def test_names_values_and_operators_are_suggested_and_taken_by_keyboard(
     assert set(page.locator(".im-c-sev").all_inner_texts()) == {"Critical"}
 
 
+def test_the_colon_typed_after_a_field_was_taken_does_not_stand_twice(desk: Desk, list_url: str, analyst: User) -> None:
+    page = desk(analyst)
+    page.goto(list_url)
+    bar = page.get_by_role("combobox", name="Search text")
+    options = page.get_by_role("listbox", name="Suggestions").get_by_role("option")
+    page.keyboard.press("/")
+    page.keyboard.type("sever")
+    expect(options.first).to_contain_text("severity")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.type(":cri")
+    expect(bar).to_have_value("severity:cri")
+    expect(options).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.keyboard.type(":x")
+    expect(bar).to_have_value("severity:cri:x")
+
+
 def test_a_mistake_is_pointed_at_and_the_text_is_kept(desk: Desk, list_url: str, analyst: User) -> None:
     page = desk(analyst)
     page.goto(list_url)

@@ -163,9 +163,9 @@ def _note(interval: str | None, change: Change | None) -> str:
     if change is None:
         return per
     day = 86_400_000
-    named = {day: _("vs. the day before"), 7 * day: _("vs. the week before")}
+    named = {day: _("vs. day before"), 7 * day: _("vs. week before")}
     nearest = min(named, key=lambda span: abs(span - change.span_ms))
-    words_for = named[nearest] if abs(nearest - change.span_ms) <= 2 else _("vs. the time before")
+    words_for = named[nearest] if abs(nearest - change.span_ms) <= 2 else _("vs. time before")
     return f"{per} · {words_for}" if per else words_for
 
 
