@@ -1,16 +1,12 @@
 // The entry of every page: theme, navigation drawer, the busy line, and the modules that bring a page to life.
 // Each works by delegation from the document, so that what htmx swaps in needs no starting.
 import "./toasts.js";
-import "./menus.js";
-import "./bell.js";
 import "./table.js";
 import "./bulk.js";
 import "./flyout.js";
-import "./card.js";
 import "./query.js";
 import "./suggest.js";
 import "./chart.js";
-import "./list.js";
 import "./keys.js";
 import "./returning.js";
 
@@ -65,3 +61,76 @@ document.addEventListener("click", async (event) => {
     toast("warn", "The browser did not allow copying.");
   }
 });
+
+// Menus are <details class="im-menu">: they open without a script, and with it close on Escape, outside and by choice.
+
+const OPEN = "details.im-menu[open]";
+
+function close(menu, returnFocus) {
+  menu.open = false;
+  if (returnFocus) menu.querySelector("summary")?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  document.querySelectorAll(OPEN).forEach((menu) => {
+    if (!menu.contains(event.target)) close(menu, false);
+  });
+  const item = event.target.closest?.(".im-pop .im-item, .im-pop [data-close-menu]");
+  const menu = item?.closest("details.im-menu");
+  if (menu && !item.matches("[data-stay]")) setTimeout(() => close(menu, false), 0);
+});
+
+document.addEventListener("keydown", (event) => {
+  const menu = event.target.closest?.(OPEN);
+  if (!menu) {
+    if (event.key === "Escape") document.querySelectorAll(OPEN).forEach((open) => close(open, false));
+    return;
+  }
+  if (event.key === "Escape") {
+    event.stopPropagation();
+    close(menu, true);
+    return;
+  }
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  const items = [...menu.querySelectorAll(".im-pop .im-item")].filter((item) => item.offsetParent !== null);
+  if (items.length === 0 || event.target.matches("input, select, textarea")) return;
+  event.preventDefault();
+  const step = event.key === "ArrowDown" ? 1 : -1;
+  const at = items.indexOf(document.activeElement);
+  items[(at + step + items.length) % items.length].focus();
+}, true);
+
+// Buttons that open or close a <dialog>.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest?.("[data-dialog]");
+  if (opener) {
+    const dialog = document.getElementById(opener.dataset.dialog);
+    if (dialog) { event.preventDefault(); dialog.showModal(); }
+    return;
+  }
+  const closer = event.target.closest?.("[data-close-dialog]");
+  if (closer) { event.preventDefault(); closer.closest("dialog").close(); return; }
+  if (event.target.matches?.("dialog.im-dialog")) event.target.close();
+});
+
+// The bell: how many notifications are unread, asked once a minute and whenever somebody comes back to the page.
+const EVERY = 60_000;
+
+async function look() {
+  const bell = document.querySelector(".im-bell");
+  if (!bell || document.hidden) return;
+  try {
+    // As a fragment: who is signed out is answered with nothing then, and stays where he is.
+    const answer = await fetch(bell.dataset.src, { headers: { "HX-Request": "true" } });
+    if (answer.status !== 200) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".im-bell");
+    if (!fresh || fresh.getAttribute("aria-label") === bell.getAttribute("aria-label")) return;
+    bell.setAttribute("aria-label", fresh.getAttribute("aria-label"));
+    bell.replaceChildren(...fresh.childNodes);
+  } catch {
+    // The server cannot be reached: the next minute tells.
+  }
+}
+
+setInterval(look, EVERY);
+document.addEventListener("visibilitychange", look);
