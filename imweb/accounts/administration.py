@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from imweb.accounts import permissions
-from imweb.accounts.models import ApiToken, Role, User
+from imweb.accounts.models import HELD, ApiToken, Role, User
 from imweb.accounts.sessions import end_everywhere
 from imweb.configuration.models import Change
 from imweb.errors import Detail, NotFound, PermissionDenied, ValidationFailed
@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 def get_user(username: str) -> User:
     """Return a user, or raise `NotFound`."""
-    user = User.objects.prefetch_related("roles").filter(username=username).first()
+    user = User.objects.prefetch_related(*HELD).filter(username=username).first()
     if user is None:
         raise NotFound(f"There is no user named '{username}'.")
     return user
@@ -153,7 +153,7 @@ def _apply(user: User, data: Json) -> None:
 
 def require_manager(field: str) -> None:
     """Raise `ValidationFailed` when nobody who may sign in can manage users any more; without any user nobody can."""
-    active = User.objects.filter(is_active=True).prefetch_related("roles")
+    active = User.objects.filter(is_active=True).prefetch_related(*HELD)
     if User.objects.exists() and not any(user.may(permissions.USERS) for user in active):
         raise ValidationFailed.field(field, "somebody who may sign in has to be able to manage users")
 

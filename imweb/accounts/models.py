@@ -52,6 +52,10 @@ class Role(models.Model):
         return self.label
 
 
+# What `User.held_roles` reads; for `prefetch_related`, where many users are asked.
+HELD = ("roles", "user_groups__roles")
+
+
 class User(AbstractUser):
     """Somebody who signs in, with what he prefers to see."""
 
@@ -71,7 +75,16 @@ class User(AbstractUser):
             return Scope(rows=())
         if self.is_superuser:
             return EVERYTHING
-        return scope_of_roles((r.name, r.permissions, r.row_filter, r.hidden_fields) for r in self.roles.all())
+        return scope_of_roles((r.name, r.permissions, r.row_filter, r.hidden_fields) for r in self.held_roles())
+
+    def held_roles(self) -> list[Role]:
+        """Return the user's roles, his own and those of his groups, each once, by name."""
+        if "user_groups" in getattr(self, "_prefetched_objects_cache", {}):
+            found = [*self.roles.all(), *(role for group in self.user_groups.all() for role in group.roles.all())]
+        else:
+            found = list(Role.objects.filter(models.Q(users=self) | models.Q(user_groups__members=self)))
+        held = {role.name: role for role in found}
+        return [held[name] for name in sorted(held)]
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # Django asks here for the present key and for each of SECRET_KEY_FALLBACKS.
@@ -92,6 +105,21 @@ class User(AbstractUser):
         """Return the one or two letters that stand for the user."""
         words = (self.get_full_name() or self.username).replace(".", " ").replace("_", " ").replace("-", " ").split()
         return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+class UserGroup(models.Model):
+    """Users who have roles together; what they see is joined by "or" with what their own roles show."""
+
+    name = models.SlugField(_("system name"), unique=True)
+    label = models.CharField(_("label"), max_length=100)
+    roles = models.ManyToManyField(Role, blank=True, related_name="user_groups", verbose_name=_("roles"))
+    members = models.ManyToManyField(User, blank=True, related_name="user_groups", verbose_name=_("members"))
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.label
 
 
 class ApiToken(models.Model):

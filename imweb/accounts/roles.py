@@ -125,5 +125,8 @@ def remove_role(name: str, *, by: str) -> None:
         raise ValidationFailed.field("name", reason)
     if count := role.users.count():
         raise ValidationFailed.field("name", f"{count} of the users have this role; give them another first")
+    if groups := list(role.user_groups.values_list("label", flat=True)):
+        reason = f"the groups {', '.join(groups)} have this role; give them another first"
+        raise ValidationFailed.field("name", reason)
     record("role", name, "removed", definition_of(role).stated(), None, by)
     role.delete()

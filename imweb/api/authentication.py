@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 USED_EVERY = timedelta(minutes=1)
 # A use after an hour of none is one that somebody may want to find in the audit trail.
 AUDITED_EVERY = timedelta(hours=1)
-# Token, user and his roles (a row each) in one query: three cost more than the search that they guard.
+# Token, user, his roles and those of his groups (a row for each pair) in one query: several cost more than the search
+# that they guard.
 _COLUMNS = (
     "pk",
     "scopes",
@@ -44,8 +46,12 @@ _COLUMNS = (
     "user__roles__permissions",
     "user__roles__row_filter",
     "user__roles__hidden_fields",
+    "user__user_groups__roles__name",
+    "user__user_groups__roles__permissions",
+    "user__user_groups__roles__row_filter",
+    "user__user_groups__roles__hidden_fields",
 )
-_OF_ROLE = 4  # of the columns
+_OF_ROLE = 4  # of the columns, once for his own and once for his groups
 log = structlog.get_logger(__name__)
 
 
@@ -98,7 +104,7 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
     rows = list(_tokens().filter(digest=ApiToken.digest_of(secret)))
     if not rows:
         raise _required("This token is unknown; it may have been deleted.")
-    pk, scopes, expires_at, revoked_at, used_at, user_id, username, zone, active, superuser = rows[0][:-_OF_ROLE]
+    pk, scopes, expires_at, revoked_at, used_at, user_id, username, zone, active, superuser = rows[0][: -2 * _OF_ROLE]
     if revoked_at is not None:
         raise _required("This token was revoked.")
     now = timezone.now()
@@ -113,13 +119,18 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
         EVERYTHING
         if superuser
         else scope_of_roles(
-            (role or "", granted or (), text or "", hidden or ())
-            for role, granted, text, hidden in (row[-_OF_ROLE:] for row in rows)
+            (role or "", granted or (), text or "", hidden or ()) for role, granted, text, hidden in _held(rows)
         )
     )
     # The log line names the user, whichever way he came.
     request.user = request._cached_user = user  # type: ignore[attr-defined]
     return actor_of(user, frozenset(scopes) if scopes else None, default_zone=settings.TIME_ZONE)
+
+
+def _held(rows: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    """Return the roles of a token's rows, each once by its name."""
+    parts = (part for row in rows for part in (row[-2 * _OF_ROLE : -_OF_ROLE], row[-_OF_ROLE:]))
+    return {part[0]: part for part in parts}.values()
 
 
 @cache

@@ -186,7 +186,7 @@ def _reviewer_faults(item: IncidentType) -> list[Detail]:
     if user is None:
         return [Detail("reviewer", _("there is no active user named '%(name)s'") % {"name": item.reviewer})]
     if not user.is_superuser and item.roles:
-        given = list(user.roles.all())
+        given = user.held_roles()
         scope = scope_of((role.permissions, role.row_filter, role.hidden_fields) for role in given)
         viewing = {role.name for role in given if permissions.VIEW in role.permissions}
         if scope.rows == () or narrowed(scope, viewing, [item]) is not scope:

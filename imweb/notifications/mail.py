@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 
 from imweb.accounts.actor import Actor, actor_of
-from imweb.accounts.models import User
+from imweb.accounts.models import HELD, User
 from imweb.incidents import access
 from imweb.notifications.links import link_to
 from imweb.notifications.matching import read, said, shown
@@ -38,7 +38,7 @@ def send(delivery: Delivery, rule: NotificationRule) -> Outcome:
     """Send one e-mail; what its recipient may not see now is not in it."""
     if not settings.IM_EMAIL:
         return Outcome(False, "no mail server is set; IM_EMAIL_URL names one")
-    users = User.objects.prefetch_related("roles").filter(is_active=True)
+    users = User.objects.prefetch_related(*HELD).filter(is_active=True)
     user = users.filter(pk=delivery.user_id).first() if delivery.user_id else None
     if user is None:
         return NOBODY

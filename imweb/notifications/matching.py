@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imweb.accounts.actor import Actor, actor_of
-from imweb.accounts.models import User
+from imweb.accounts.models import HELD, User
 from imweb.errors import ValidationFailed
 from imweb.incidents import access, hiding
 from imweb.incidents.dsl import NOT_DELETED
@@ -36,7 +36,7 @@ class People:
     @classmethod
     def load(cls) -> People:
         """Return the users who may sign in."""
-        users = {user.username: user for user in User.objects.filter(is_active=True).prefetch_related("roles")}
+        users = {user.username: user for user in User.objects.filter(is_active=True).prefetch_related(*HELD)}
         return cls(users, {name.lower(): name for name in users})
 
     def actor(self, name: str) -> Actor:
@@ -49,7 +49,7 @@ class People:
         """Yield the names of those whom a rule tells of an event; nobody is told what he did himself."""
         wanted = set(rule.users)
         if rule.roles:
-            wanted |= {n for n, u in self.users.items() if any(role.name in rule.roles for role in u.roles.all())}
+            wanted |= {n for n, u in self.users.items() if any(role.name in rule.roles for role in u.held_roles())}
         concerned = _concerned(event, source, set(rule.events)) if rule.concerned else set()
         own = event.is_edit or "mention" in event.kinds
         for name in sorted(wanted | concerned):

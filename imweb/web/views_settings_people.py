@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 
 from imweb.accounts import administration, permissions, second_factor
 from imweb.accounts import permissions as may
-from imweb.accounts.models import ApiToken, Role, User
+from imweb.accounts.models import HELD, ApiToken, Role, User, UserGroup
 from imweb.errors import ValidationFailed
 from imweb.web.page import PageRequest, page
 from imweb.web.settings_pages import base
@@ -26,15 +26,25 @@ LIMIT = 500
 def users(request: PageRequest) -> HttpResponse:
     """List users, and what each role may do."""
     q = request.GET.get("q", "").strip()[:200]
-    everybody = User.objects.prefetch_related("roles").order_by("-is_active", "username")[:LIMIT]
+    everybody = User.objects.prefetch_related(*HELD).order_by("-is_active", "username")[:LIMIT]
     found = base.matching(everybody, q, lambda u: f"{u.username} {u.get_full_name()} {u.email}")
     roles = list(Role.objects.all())
+    groups = UserGroup.objects.prefetch_related("roles", "members")
     matrix = [
         (name, label, [(role, name in role.permissions) for role in roles])
         for name, label in permissions.LABELS.items()
     ]
-    changes = sorted(base.history("user") + base.history("role"), key=lambda c: c.pk, reverse=True)[: base.HISTORY]
-    context = {"q": q, "users": found, "roles": roles, "matrix": matrix, "history": changes, "last": None}
+    changes = [change for kind in ("user", "role", "user_group") for change in base.history(kind)]
+    changes = sorted(changes, key=lambda c: c.pk, reverse=True)[: base.HISTORY]
+    context = {
+        "q": q,
+        "users": found,
+        "roles": roles,
+        "matrix": matrix,
+        "groups": groups,
+        "history": changes,
+        "last": None,
+    }
     return render(request, "web/settings/users.html", context)
 
 
@@ -158,5 +168,6 @@ def _password(request: PageRequest, user: User, password: str) -> HttpResponse:
 
 def _show(request: PageRequest, form: Form, user: User | None) -> HttpResponse:
     context = {"form": form, "v": form.values, "account": user, "roles": Role.objects.all()}
+    context["groups"] = user.user_groups.prefetch_related("roles") if user else ()
     context["has_second"] = user is not None and second_factor.is_set(user)
     return render(request, "web/settings/user.html", context, status=form.status)

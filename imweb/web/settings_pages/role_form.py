@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.db.models import Q
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy
 
@@ -78,12 +79,13 @@ def check(values: Json, *, new: bool) -> Check:
     wanted = definition(values)
     faults = [item for item in roles.faults_of(wanted, new=new) if item.field in ("filter", "permissions")]
     labels = {item.name: item.label or item.name for item in choices()}
-    users = User.objects.filter(roles__name=wanted.name).order_by("username").values_list("username", flat=True)
+    users = User.objects.filter(Q(roles__name=wanted.name) | Q(user_groups__roles__name=wanted.name))
+    names = users.order_by("username").values_list("username", flat=True).distinct()
     found = Check(
         wanted.row_filter,
         faults,
         hidden=[labels.get(name, name) for name in wanted.hidden_fields],
-        users=[] if new else list(users[:50]),
+        users=[] if new else list(names[:50]),
         views=permissions.VIEW in wanted.permissions,
     )
     if any(item.field == "filter" for item in faults):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from imweb.accounts import permissions
 from imweb.accounts.incident_types import FIELD, INCIDENT_TYPES, IncidentType
-from imweb.accounts.models import Role, User
+from imweb.accounts.models import HELD, Role, User
 from imweb.configuration import store
 from imweb.configuration.models import Change
 from imweb.errors import Detail, ImError, ValidationFailed, VersionConflict
@@ -245,12 +245,12 @@ def _undeclared(detail: Detail) -> bool:
 
 def _seeing(named: Sequence[str]) -> tuple[int, list[str]]:
     """Return how many active users there are, and the names of those to whom such a type would be open."""
-    everybody = User.objects.filter(is_active=True).prefetch_related("roles").order_by("username")
+    everybody = User.objects.filter(is_active=True).prefetch_related(*HELD).order_by("username")
     opening = {role.name for role, always in roles() if always or role.name in named}
     return len(everybody), [
         user.username
         for user in everybody
-        if user.is_superuser or any(role.name in opening for role in user.roles.all())
+        if user.is_superuser or any(role.name in opening for role in user.held_roles())
     ]
 
 

@@ -8,6 +8,7 @@ from imweb.web import views_audit as audit
 from imweb.web import views_settings as fields
 from imweb.web import views_settings_access as access
 from imweb.web import views_settings_grouping as grouping
+from imweb.web import views_settings_groups as groups
 from imweb.web import views_settings_links as links
 from imweb.web import views_settings_people as people
 from imweb.web import views_settings_severities as levels
@@ -73,6 +74,9 @@ urlpatterns: list[URLPattern] = [
     path("settings/users/roles/check", access.role_check, name="settings-role-check"),
     path("settings/users/roles/edit/<str:name>", access.role_edit, name="settings-role-edit"),
     path("settings/users/roles/remove/<str:name>", access.role_remove, name="settings-role-remove"),
+    path("settings/users/groups/new", groups.group_new, name="settings-group-new"),
+    path("settings/users/groups/edit/<str:name>", groups.group_edit, name="settings-group"),
+    path("settings/users/groups/remove/<str:name>", groups.group_remove, name="settings-group-remove"),
     path("settings/users/access", access.access_fields, name="settings-access"),
     path("settings/users/access/declare", access.access_declare, name="settings-access-declare"),
     path("settings/users/access/withdraw/<str:name>", access.access_withdraw, name="settings-access-withdraw"),
