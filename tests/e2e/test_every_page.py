@@ -12,6 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from imweb.accounts import groups
+from imweb.accounts.groups import GroupDefinition
 from imweb.accounts.models import User
 from imweb.configuration import store
 from imweb.web.urls import urlpatterns
@@ -69,6 +71,8 @@ PAGES = {
     "settings-user": "settings/users/edit/admin",
     "settings-role-new": "settings/users/roles/new",
     "settings-role-edit": "settings/users/roles/edit/lead",
+    "settings-group-new": "settings/users/groups/new",
+    "settings-group": "settings/users/groups/edit/night",
     "settings-access": "settings/users/access",
     "settings-tokens": "settings/tokens",
     "settings-notifications": "settings/notifications",
@@ -140,6 +144,8 @@ def test_a_page_has_nothing_that_axe_or_the_browser_complains_of(
     furnish()
     rule()
     stored.group("five", {f"m{n}": {"title": f"Member {n}"} for n in range(5)}, title="Five of a kind")
+    night = GroupDefinition("night", "Night shift", frozenset({"analyst"}), frozenset({lead.username}))
+    groups.save_group(night, by="admin", new=True)
     page = desk(administrator, theme=theme)
     faults = []
     for name, path in PAGES.items():
