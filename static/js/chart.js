@@ -29,6 +29,7 @@ const fromSeverity = (name) => (probe) => { probe.dataset.sev = name; probe.styl
 
 function stackedOption(data, palette) {
   const day = data.days ?? [];
+  const named = data.named ?? [];
   return {
     animation: false,
     aria: { enabled: false },
@@ -40,7 +41,7 @@ function stackedOption(data, palette) {
       axisLine: { lineStyle: { color: palette.line } },
       // A line where a new day begins.
       splitLine: { show: day.length > 0, showMinLine: false, showMaxLine: false, interval: (at) => day.includes(at), lineStyle: { color: palette.sub, type: "solid", width: 1 } },
-      axisLabel: { color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, hideOverlap: true, margin: 6 },
+      axisLabel: { color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, hideOverlap: true, margin: 6, interval: named.length ? (at) => named.includes(at) : "auto" },
     },
     yAxis: {
       type: "value",

@@ -113,6 +113,8 @@ def test_close_with_a_verdict_goes_to_the_next(desk: Desk, list_url: str, analys
     expect(page.locator('tr[data-key="incident/i03"] .im-status')).to_have_text("Closed")
     held = source("i03")
     assert (held["status"], held["resolution"], held["resolution_note"]) == ("closed", "false_positive", "Known tool")
+    expect(page.locator("tr.is-here")).to_have_count(1)
+    expect(page.locator("tr.is-here.is-open")).to_have_count(1)
 
 
 def test_the_one_who_comes_second_chooses_between_both_values(

@@ -78,7 +78,11 @@ def test_a_list_that_has_ended_is_refused_and_nothing_is_changed(client: Client,
 
 def test_an_analyst_may_change_500_and_is_told_so(client: Client, indices: None, analyst: User) -> None:
     _store("a", 501)
+    assert "Change all 501 matching…" in client.get(LIST).content.decode(), "a lead may"
     client.force_login(analyst)
+    shown = client.get(LIST).content.decode()
+    assert "501 match; you may change up to 500 at once" in shown
+    assert 'value="all"' not in shown, "no button that only leads to a refusal"
     form = _frozen(client) | {"scope": "all", "set.comment": "seen", "step": "apply"}
     page = client.post("/incidents/bulk/", form).content.decode()
     assert "up to 500 rows at once, and these are 501" in page

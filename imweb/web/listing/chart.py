@@ -15,6 +15,7 @@ from imweb.web.listing.state import ListState
 
 Json = dict[str, Any]
 DAY_MS = 86_400_000
+FEW_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,9 @@ def chart(statistics: SeverityStatistics, levels: Sequence[SeverityCount], tz: t
     starts = [bucket.time_ms for bucket in buckets]
     local = [datetime.fromtimestamp(at / 1000, tz=UTC).astimezone(tz) for at in starts]
     days = [n for n in range(1, len(local)) if local[n].date() != local[n - 1].date()] if width < DAY_MS else []
-    labels = [label(moment, width, n in days) for n, moment in enumerate(local)]
     present = [level for level in levels if any(level.key in bucket.counts for bucket in buckets)]
     return {
-        "labels": labels,
+        **axis(local, width, days),
         "titles": [title(moment, width) for moment in local],
         "starts": starts,
         "ends": [*starts[1:], starts[-1] + width],
@@ -102,6 +102,16 @@ def iso(at_ms: int, tz: tzinfo) -> str:
     """Return an instant as an address says it."""
     moment = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(tz)
     return moment.isoformat(timespec="milliseconds")
+
+
+def axis(moments: Sequence[datetime], width: int, days: Sequence[int]) -> Json:
+    """Return the `labels` of bars, and as `named` the only ones to show where a clock would not tell the day.
+
+    `days` are the numbers of the bars at which a new day begins; an empty `named` leaves the choice to the chart.
+    """
+    if len(days) <= FEW_DAYS:
+        return {"labels": [label(moment, width, n in days) for n, moment in enumerate(moments)], "named": []}
+    return {"labels": [label(moment, DAY_MS, False) for moment in moments], "named": list(days)}
 
 
 def label(moment: datetime, width: int, new_day: bool) -> str:

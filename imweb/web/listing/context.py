@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from imweb.accounts import permissions as may
 from imweb.errors import Detail, ImError, QueryRejected, ValidationFailed
 from imweb.incidents.insights import Change
+from imweb.incidents.jobs.service import SMALL
 from imweb.incidents.registry import registry
 from imweb.incidents.severities import severities
 from imweb.web.figures.state import pages_of
@@ -22,6 +23,7 @@ from imweb.web.listing.preferences import is_sortable
 from imweb.web.listing.state import MODES, SIZES, ListState
 
 Json = dict[str, Any]
+WIDE_DIGITS = 20  # characters of all the counts beside which their changes find no room at 1440 px
 # Name, label, and the direction that a first click on the heading gives.
 HEADINGS = (
     ("severity", gettext_lazy("Severity"), "desc"),
@@ -87,6 +89,7 @@ def table_context(here: Frame, found: Table) -> Json:
     # Groups stand in the order of their size.
     sorts = not state.group_by
     return {
+        "bulk_limit": SMALL if found.total > SMALL and not here.actor.may(may.BULK_UNLIMITED) else 0,
         "state": state,
         "canonical": state.url,
         "refresh_url": state.fresh().url,
@@ -137,6 +140,7 @@ def around_context(here: Frame, state: ListState, found: Around) -> Json:
     labels = words.value_labels()
     short = {level.name: level.short for level in severities()}
     levels = found.levels.severities
+    many = sum(len(f"{level.count:,}") for level in levels) > WIDE_DIGITS
     boxes = filters.boxes(state, found.facets, labels)
     techniques = filters.technique_box(state, found.techniques) if found.techniques else None
     if techniques and techniques.lines:
@@ -148,12 +152,13 @@ def around_context(here: Frame, state: ListState, found: Around) -> Json:
         "boxes": [filters.severity_box(state, levels), *boxes],
         "controls": filters.controls(state, here.custom, found.live),
         "tiles": chart.tiles(state, levels, found.change, short),
+        "many": many,
         "chart": drawn,
         "chart_json": json.dumps(drawn, separators=(",", ":")),
         "chart_headings": headings,
         "chart_rows": behind,
         "span_url": state.fresh(start="now-1d", end="now").url,
-        "chart_note": _note(found.histogram.interval, found.change),
+        "chart_note": _note(found.histogram.interval, None if many else found.change),
     }
 
 

@@ -68,7 +68,7 @@ def drawn(here: Frame, found: Statistics, listed: ListState) -> Drawn | None:
     days = [n for n in range(1, len(local)) if local[n].date() != local[n - 1].date()] if short else []
     titles = [chart.title(moment, width) for moment in local]
     data = {
-        "labels": [chart.label(moment, width, n in days) for n, moment in enumerate(local)],
+        **chart.axis(local, width, days),
         "titles": titles,
         "starts": starts,
         "ends": ends,
