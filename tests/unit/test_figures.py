@@ -41,7 +41,7 @@ def test_nothing_seen_has_no_scale() -> None:
     assert bands(0) == []
 
 
-def _colors(theme: int) -> dict[str, str]:
+def colors_of(theme: int) -> dict[str, str]:
     """Return the stylesheets' colours by name in the light (0) or the dark theme (1)."""
     folder = Path(BASE_DIR) / "static" / "css"
     text = (folder / "tokens.css").read_text() + (folder / "figures.css").read_text()
@@ -55,7 +55,7 @@ def _long(color: str) -> str:
 
 @pytest.mark.parametrize("theme", [0, 1])
 def test_the_scale_can_be_told_from_the_panel_and_read(theme: int) -> None:
-    colors = _colors(theme)
+    colors = colors_of(theme)
     assert contrast(colors["im-heat-edge"], colors["im-panel"]) >= 3
     for step in range(1, STEPS + 1):
         assert contrast(colors[f"im-heat-{step}"], colors[f"im-heat-on-{step}"]) >= 4.5, step
@@ -66,7 +66,7 @@ def test_the_scale_can_be_told_from_the_panel_and_read(theme: int) -> None:
 
 @pytest.mark.parametrize("theme", [0, 1])
 def test_values_without_a_colour_of_their_own_have_one_that_can_be_seen(theme: int) -> None:
-    colors = _colors(theme)
+    colors = colors_of(theme)
     names = [*range(1, COLORS + 1), "others", "none"]
     series = [colors[f"im-series-{name}"] for name in names]
     assert len(set(series)) == len(series)
@@ -98,7 +98,7 @@ def test_shares_of_nothing_are_a_dash() -> None:
 
 @pytest.mark.parametrize(("theme", "panel"), [(0, PANEL), (1, PANEL_DARK)])
 def test_severities_stand_out_of_the_panel_that_charts_are_drawn_on(theme: int, panel: str) -> None:
-    colors = _colors(theme)
+    colors = colors_of(theme)
     assert colors["im-panel"] == panel
     for level in SETS["sigma"]:
         assert colors[level.name] == (level.color, level.color_dark)[theme]
@@ -106,7 +106,7 @@ def test_severities_stand_out_of_the_panel_that_charts_are_drawn_on(theme: int, 
 
 
 def test_the_layer_has_the_colours_of_the_page() -> None:
-    colors = _colors(0)
+    colors = colors_of(0)
     assert (colors["im-heat-1"], colors["im-heat-5"]) == layer.COLORS
 
 
