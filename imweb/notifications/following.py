@@ -82,7 +82,8 @@ def _told(stretch: Stretch, rules: list[NotificationRule]) -> list[Match]:
 def _since(rule: NotificationRule) -> datetime | None:
     """Return when a rule came to be: it does not tell of what was before."""
     made = Change.objects.filter(kind=RULES.name, name=rule.name, old__isnull=True).first()
-    return made.at if made else None
+    # Entries say their time in milliseconds: what happened in the very one is told rather than lost.
+    return made.at.replace(microsecond=made.at.microsecond // 1_000 * 1_000) if made else None
 
 
 def _after(event: Event, since: datetime | None) -> bool:

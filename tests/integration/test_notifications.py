@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from imweb.accounts import permissions
 from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import Role, User
 from imweb.configuration import store
+from imweb.configuration.models import Change
 from imweb.grouping import tail
 from imweb.grouping.models import TailCheckpoint
-from imweb.incidents import access
+from imweb.incidents import access, history
 from imweb.incidents.editing import create, update
 from imweb.notifications import addresses, delivering, following, notices, tasks
 from imweb.notifications.models import Delivery, Notice
+from imweb.notifications.rules import RULES
 from tests import services
 from tests.integration.notified import (
     SECRET,
@@ -435,3 +437,13 @@ def test_a_receiver_is_known_by_its_certificate(boss: Actor, settings: Any, tmp_
         make_due()
         assert deliver() == 1
     assert len(hook.got) == 1
+
+
+def test_what_happens_in_the_very_millisecond_of_a_new_rule_is_told(boss: Actor, hook: Receiver) -> None:
+    rule(channel="webhook", url=hook.url)
+    doc_id = incident(boss)
+    update(boss, "incident", doc_id, {"status": "in_progress"})
+    [entry] = [entry for entry in history.entries(boss, "incident", doc_id) if entry.type == "edit"]
+    made = datetime.fromisoformat(entry.time) + timedelta(microseconds=900)
+    Change.objects.filter(kind=RULES.name).update(at=made)
+    assert follow() == 1
