@@ -46,6 +46,9 @@ def test_a_link_is_made_ordered_by_keyboard_and_stands_on_the_card(
             page.get_by_label("Address").fill("https://d.example/?q={value}&from={from}")
         expect(page.locator("#check a")).to_contain_text("WS-1")
         shot(page, f"link-{theme}")
+        # While a check is on its way what it replaces is dimmed.
+        page.wait_for_load_state("networkidle")
+        expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
         assert Axe().run(page).response["violations"] == []
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_text("is saved")).to_be_visible()
