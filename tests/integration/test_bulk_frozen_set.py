@@ -113,8 +113,10 @@ def test_all_that_match_are_the_frozen_ones_whatever_others_do(indices: None, le
     since = [f"i{n:05}" for n in range(2, ROWS, ROWS // EDITED)][:EDITED]
     for doc_id in since:
         editing.update(other, "incident", doc_id, {"status": "in_progress"})
-    undone = _task_of(client.post(f"/incidents/bulk/{task}/undo", headers=HX).content.decode())
-    _finished(actor, undone)
+    undo = client.post(f"/incidents/bulk/{task}/undo", headers=HX).content.decode()
+    # The answer waits a moment for the job: a quick machine has it done by then, a slow one gives its address.
+    if "Taken back" not in undo:
+        _finished(actor, _task_of(undo))
     assert _count(status="new", severity="low") == ROWS + 50 - 2 * EDITED
     assert _count(resolution="benign") == 0
     assert {_source(doc_id)["status"] for doc_id in (*clashing, *since)} == {"in_progress"}
