@@ -103,6 +103,26 @@ def networks(name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, 
         raise ImproperlyConfigured(f"{name} must name networks such as 10.1.2.0/24: {error}") from None
 
 
+def issuer(name: str, *, insecure: bool) -> str:
+    """Return the address of an OpenID Connect provider, empty for none; it has to be https outside the demo."""
+    value = str(env.str(name, default=""))
+    if value and not value.startswith(("https://", "http://") if insecure else "https://"):
+        raise ImproperlyConfigured(f"{name} must be an https address such as https://sso.example/realms/soc")
+    return value
+
+
+def roles_by_group(name: str) -> dict[str, tuple[str, ...]]:
+    """Return which roles each group of a provider gives: a JSON object of lists of roles' system names."""
+    try:
+        found = json.loads(env.str(name, default="") or "{}")
+        given = {str(group): (roles,) if isinstance(roles, str) else tuple(roles) for group, roles in found.items()}
+        if all(isinstance(role, str) for roles in given.values() for role in roles):
+            return given
+    except (ValueError, TypeError, AttributeError):
+        pass
+    raise ImproperlyConfigured(f'{name} must be JSON such as {{"soc-first-line": ["analyst"], "soc-leads": ["lead"]}}')
+
+
 def email(name: str) -> dict[str, Any]:
     """Return Django's settings for the mail server that a variable names, none when it is not set."""
     value = env.str(name, default="")

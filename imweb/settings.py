@@ -6,8 +6,21 @@ from datetime import timedelta
 from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
-from imweb.env import BASE_DIR, address, bounded_int, data_dir, database_default, email, env, networks, secret_key
+from imweb.env import (
+    BASE_DIR,
+    address,
+    bounded_int,
+    data_dir,
+    database_default,
+    email,
+    env,
+    issuer,
+    networks,
+    roles_by_group,
+    secret_key,
+)
 
 DEBUG = env.bool("IM_DEBUG", default=False)
 # The demo and the tests run without TLS on loopback; everything else is production and gets the strict settings.
@@ -197,6 +210,20 @@ IM_SECOND_FACTOR_REQUIRED = env.bool("IM_SECOND_FACTOR_REQUIRED", default=False)
 IM_PROXY_SIGN_IN = networks("IM_PROXY_SIGN_IN")  # from where sign-in headers are taken; none: nowhere
 IM_PROXY_USER_HEADER = env.str("IM_PROXY_USER_HEADER", default="X-Proxy-User")
 IM_PROXY_ROLES_HEADER = env.str("IM_PROXY_ROLES_HEADER", default="X-Proxy-Roles")
+# Sign-in with an OpenID Connect provider; off without an issuer (docs/sign-in.md).
+IM_OIDC_ISSUER = issuer("IM_OIDC_ISSUER", insecure=IM_INSECURE)
+IM_OIDC_CLIENT_ID = env.str("IM_OIDC_CLIENT_ID", default="")
+IM_OIDC_CLIENT_SECRET = env.str("IM_OIDC_CLIENT_SECRET", default="")
+IM_OIDC_LABEL = env.str("IM_OIDC_LABEL", default="single sign-on")
+IM_OIDC_SCOPES = env.str("IM_OIDC_SCOPES", default="openid profile email")
+IM_OIDC_USER_CLAIM = env.str("IM_OIDC_USER_CLAIM", default="preferred_username")
+IM_OIDC_GROUPS_CLAIM = env.str("IM_OIDC_GROUPS_CLAIM", default="groups")
+IM_OIDC_ROLES = roles_by_group("IM_OIDC_ROLES")
+IM_OIDC_CA_CERTS = env.str("IM_OIDC_CA_CERTS", default="")
+if IM_OIDC_ISSUER and not IM_OIDC_CLIENT_ID:
+    raise ImproperlyConfigured("IM_OIDC_CLIENT_ID must name this program as the provider at IM_OIDC_ISSUER knows it")
+if "openid" not in IM_OIDC_SCOPES.split():
+    raise ImproperlyConfigured("IM_OIDC_SCOPES must hold openid")
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "incidents"
 LOGOUT_REDIRECT_URL = "login"

@@ -24,7 +24,7 @@ from imweb.demo.redis_server import RedisServer
 from imweb.incidents import registry
 from imweb.incidents.setup import ensure_indices
 from imweb.opensearch.node import Node
-from tests import services
+from tests import provider, services
 from tests.settings import TEST_FOLDER
 
 # Playwright's synchronous interface runs a loop in the thread of the tests, where Django then refuses its database.
@@ -127,6 +127,13 @@ def sign_in(live_server: Any) -> Callable[[Any, User], None]:
         page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": value, "url": live_server.url}])
 
     return give_cookie
+
+
+@pytest.fixture(scope="session")
+def identity_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[provider.Provider]:
+    """A real OpenID Connect provider with the users of `tests/provider/users.py`; `use` it in a test."""
+    with provider.started(tmp_path_factory.mktemp("provider")) as running:
+        yield running
 
 
 @pytest.fixture

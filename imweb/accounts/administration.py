@@ -70,6 +70,21 @@ def update_user(user: User, data: Json, *, by: User) -> None:
             record("user", user.username, "changed", old, new, by.username)
 
 
+def give_roles(user: User, named: set[str], *, by: str) -> None:
+    """Give a user the roles that a proxy or a provider names, and no others; names that are none of ours give none."""
+    before = sorted(role.name for role in user.roles.all())
+    wanted = list(Role.objects.filter(name__in=named))
+    after = sorted(role.name for role in wanted)
+    if before == after:
+        return
+    with transaction.atomic():
+        user.roles.set(wanted)
+        record("user", user.username, "changed", {"roles": before}, {"roles": after}, by)
+    # What was read of the user before stands no more.
+    user.__dict__.pop("scope", None)
+    user._prefetched_objects_cache = {}  # type: ignore[attr-defined]
+
+
 def reset_password(user: User, *, by: str) -> str:
     """Give a user a new password, which is returned once; his sessions end."""
     password = new_password()

@@ -122,6 +122,21 @@ class UserGroup(models.Model):
         return self.label
 
 
+class Identity(models.Model):
+    """A user of an OpenID Connect provider who opens an account; the two together are his for ever."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=300)
+    subject = models.CharField(max_length=256)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="one_account_of_a_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
 class ApiToken(models.Model):
     """A bearer token: only its hash is kept, so that nobody can read it back."""
 

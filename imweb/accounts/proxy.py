@@ -13,11 +13,10 @@ import structlog
 from django.conf import settings
 from django.contrib.auth import login, logout
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from imweb.accounts.administration import USERNAME, record
-from imweb.accounts.models import Role, User
+from imweb.accounts.administration import USERNAME, give_roles, record
+from imweb.accounts.models import User
 from imweb.accounts.second_factor import PROVED
 
 BY_PROXY = "im_proxy"
@@ -76,20 +75,5 @@ def _user(name: str, roles: str | None) -> User:
     if not user.is_active:
         raise PermissionDenied("this user may not sign in")
     if roles is not None:
-        _take(user, {role.strip() for role in roles.split(",")})
+        give_roles(user, {role.strip() for role in roles.split(",")}, by="proxy")
     return user
-
-
-def _take(user: User, named: set[str]) -> None:
-    """Give a user the roles that the proxy names; names that are none of ours give nothing."""
-    before = sorted(role.name for role in user.roles.all())
-    wanted = list(Role.objects.filter(name__in=named))
-    after = sorted(role.name for role in wanted)
-    if before == after:
-        return
-    with transaction.atomic():
-        user.roles.set(wanted)
-        record("user", user.username, "changed", {"roles": before}, {"roles": after}, "proxy")
-    # What was read of the user before stands no more.
-    user.__dict__.pop("scope", None)
-    user._prefetched_objects_cache = {}  # type: ignore[attr-defined]

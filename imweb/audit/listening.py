@@ -22,8 +22,9 @@ def connect() -> None:
     post_save.connect(_changed, sender=Change, dispatch_uid="audit.changed")
 
 
-def _signed_in(sender: Any, user: Any, **more: Any) -> None:
-    record("sign_in", user=user.get_username())
+def _signed_in(sender: Any, user: Any, request: Any = None, **more: Any) -> None:
+    by = getattr(request, "im_signed_in_by", "")
+    record("sign_in", user=user.get_username(), details={"by": by} if by else None)
 
 
 def _signed_out(sender: Any, user: Any, **more: Any) -> None:

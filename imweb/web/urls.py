@@ -14,6 +14,7 @@ from imweb.web import views_fold as folds
 from imweb.web import views_group as groups
 from imweb.web import views_keys as keys
 from imweb.web import views_list as listing
+from imweb.web import views_oidc as oidc
 from imweb.web import views_query as query
 from imweb.web import views_saved as saved
 from imweb.web import views_second
@@ -26,6 +27,9 @@ urlpatterns: list[URLPattern] = [
     path("login", account.sign_in, name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("login/second", views_second.second, name="second"),
+    path("login/oidc", oidc.start, name="oidc"),
+    path("login/oidc/back", oidc.back, name="oidc-back"),
+    path("security/provider", oidc.change, name="oidc-change"),
     path("security/second", views_second.setup, name="second-setup"),
     path("security/second/remove", views_second.remove, name="second-remove"),
     path("security", account.security, name="security"),

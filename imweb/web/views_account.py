@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from imweb.accounts import administration, second_factor
+from imweb.accounts import administration, identities, second_factor
 from imweb.accounts import permissions as may
 from imweb.accounts.models import User
 from imweb.errors import ValidationFailed
 from imweb.incidents.severities import severities
-from imweb.web import keys, saved, views_second
+from imweb.web import keys, saved, views_oidc, views_second
 from imweb.web.page import PageRequest, page, zone_of
 
 THEMES = [name for name, _label in User.THEMES]
@@ -44,8 +44,9 @@ class SignIn(LoginView):
         return super().form_valid(form)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add whether the visitor was sent here in the middle of something."""
-        return super().get_context_data(expired="expired" in self.request.GET, **kwargs)
+        """Add whether the visitor was sent here in the middle of something, and the provider's name."""
+        expired = "expired" in self.request.GET
+        return super().get_context_data(expired=expired, **views_oidc.context(), **kwargs)
 
 
 sign_in = never_cache(SignIn.as_view())
@@ -86,6 +87,9 @@ def security(request: PageRequest) -> HttpResponse:
         "second": second_factor.is_set(request.user),
         "codes_left": second_factor.remaining(request.user),
         "required": settings.IM_SECOND_FACTOR_REQUIRED,
+        "has_password": request.user.has_usable_password(),
+        "connected": identities.is_connected(request.user),
+        **views_oidc.context(),
     }
     return render(request, "web/security.html", context, status=400 if form.errors else 200)
 

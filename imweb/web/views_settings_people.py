@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from imweb.accounts import administration, permissions, second_factor
+from imweb.accounts import administration, identities, permissions, second_factor
 from imweb.accounts import permissions as may
 from imweb.accounts.models import HELD, ApiToken, Role, User, UserGroup
 from imweb.errors import ValidationFailed
@@ -88,6 +88,10 @@ def user_edit(request: PageRequest, username: str) -> HttpResponse:
                 "user", username, "changed", None, {"second_factor": "removed"}, request.user.username
             )
             messages.success(request, _("“%(name)s” signs in without a second factor now.") % {"name": username})
+            return redirect("settings-user", username)
+        if "provider" in request.POST:
+            identities.disconnect(user, by=request.user.username)
+            messages.success(request, _("No provider opens the account of “%(name)s” now.") % {"name": username})
             return redirect("settings-user", username)
         if "sessions" in request.POST:
             administration.end_sessions(user, by=request.user.username)
@@ -169,5 +173,6 @@ def _password(request: PageRequest, user: User, password: str) -> HttpResponse:
 def _show(request: PageRequest, form: Form, user: User | None) -> HttpResponse:
     context = {"form": form, "v": form.values, "account": user, "roles": Role.objects.all()}
     context["groups"] = user.user_groups.prefetch_related("roles") if user else ()
+    context["connected"] = user is not None and identities.is_connected(user)
     context["has_second"] = user is not None and second_factor.is_set(user)
     return render(request, "web/settings/user.html", context, status=form.status)

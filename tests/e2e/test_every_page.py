@@ -83,6 +83,9 @@ PAGES = {
     "system": "system",
 }
 NO_PAGES = {
+    "oidc": "sends to a provider; walked by tests/e2e/test_oidc.py",
+    "oidc-back": "takes the provider's answer; walked by tests/e2e/test_oidc.py",
+    "oidc-change": "a form; its page is walked by tests/e2e/test_oidc.py",
     "login": "sends whoever is signed in on; walked by the test of the sign-in below",
     "logout": "is posted to",
     "second": "stands only between a password and its code",
