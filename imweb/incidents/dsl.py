@@ -130,8 +130,13 @@ def auto_interval(start_ms: int, end_ms: int, *, buckets: int = HISTOGRAM_BUCKET
     return "1y"
 
 
-def histogram(interval: str, start_ms: int, end_ms: int, tz: tzinfo, zone: str, *, sub: Json | None = None) -> Json:
-    """Return a date histogram that covers the window whole, empty buckets too; raises `ValidationFailed`."""
+def histogram(interval: str, start_ms: int, end_ms: int, tz: tzinfo, zone: str, *, empty: bool = True) -> Json:
+    """Return a date histogram over the window, `empty` buckets too; raises `ValidationFailed`.
+
+    It goes below what parts the documents, never above: where a date histogram has aggregations of its own OpenSearch 3
+    may fail with `array_index_out_of_bounds_exception` (its issue 22342), and the setting that prevents it is the whole
+    cluster's.
+    """
     width = INTERVALS[interval]
     if (end_ms - start_ms) / width > MAX_BUCKETS:
         wider = auto_interval(start_ms, end_ms, buckets=MAX_BUCKETS)
@@ -143,16 +148,19 @@ def histogram(interval: str, start_ms: int, end_ms: int, tz: tzinfo, zone: str, 
     body: Json = {
         "field": "@timestamp",
         ("calendar_interval" if calendar else "fixed_interval"): interval,
-        "min_doc_count": 0,
-        "extended_bounds": {"min": start_ms, "max": end_ms},
+        "min_doc_count": 0 if empty else 1,
         "format": "epoch_millis",
     }
+    offset = 0 if calendar else _half_hour_offset(start_ms, tz, width)
     if calendar:
         body["time_zone"] = zone
-    elif offset := _half_hour_offset(start_ms, tz, width):
+    elif offset:
         # Buckets of hours begin on the local hour also where the zone is off by thirty minutes.
         body["offset"] = f"{offset}ms"
-    return {"date_histogram": body, **({"aggs": sub} if sub else {})}
+    if empty:
+        # OpenSearch rounds the bounds down first and adds the offset then: the first bucket would be missing.
+        body["extended_bounds"] = {"min": start_ms - offset, "max": end_ms - offset}
+    return {"date_histogram": body}
 
 
 def _half_hour_offset(at_ms: int, tz: tzinfo, width: int) -> int:

@@ -107,8 +107,7 @@ def severity_statistics(actor: Actor, query: StatisticsQuery) -> SeverityStatist
 
 def _statistics(found: ResultSet, interval: str | None, started: float) -> SeverityStatistics:
     groups = {"aggregations": {"filter": IS_AGGREGATION}}
-    terms = {"terms": {"field": "severity", "size": _MAX_SEVERITIES}}
-    aggs: Json = {"severity": {**terms, "aggs": groups}, "none": {"missing": {"field": "severity"}, "aggs": groups}}
+    leveled, unleveled = dict(groups), dict(groups)
     start, end = found.clauses.start_ms, found.clauses.end_ms
     if interval is not None:
         if start is None or end is None:
@@ -116,17 +115,21 @@ def _statistics(found: ResultSet, interval: str | None, started: float) -> Sever
         if start is not None and end is not None:
             if interval == "auto":
                 interval = dsl.auto_interval(start, end)
-            aggs["time"] = dsl.histogram(
-                interval, start, end, found.filters.tz, found.filters.zone, sub={"severity": terms}
-            )
+            part = (interval, start, end, found.filters.tz, found.filters.zone)
+            # One of them names every bucket of the window; the others need only their own.
+            unleveled["time"] = dsl.histogram(*part)
+            leveled["time"] = dsl.histogram(*part, empty=False)
+    aggs: Json = {
+        "severity": {"terms": {"field": "severity", "size": _MAX_SEVERITIES}, "aggs": leveled},
+        "none": {"missing": {"field": "severity"}, "aggs": unleveled},
+    }
     answer = found.reader.search({"size": 0, "query": found.clauses.query(), "aggs": aggs, "track_total_hits": True})
     counts = _counts(answer["aggregations"])
-    took = round((time.perf_counter() - started) * 1000)
     buckets = None
     if interval is not None:
-        raw = answer["aggregations"].get("time", {}).get("buckets", [])
-        buckets = [_bucket(item, found) for item in raw]
+        buckets = _buckets(answer["aggregations"], found) if "time" in unleveled else []
     total = int(answer["hits"]["total"]["value"])
+    took = round((time.perf_counter() - started) * 1000)
     return SeverityStatistics(total, counts, took, interval, buckets, start, end)
 
 
@@ -157,9 +160,11 @@ def _count(bucket: Json | None, key: str, label: str, color: str, dark: str, *, 
     return SeverityCount(key, label, color, dark, count, count - groups, groups, known)
 
 
-def _bucket(item: Json, found: ResultSet) -> Bucket:
-    counts = {str(part["key"]): int(part["doc_count"]) for part in item["severity"]["buckets"]}
-    rest = int(item["doc_count"]) - sum(counts.values())
-    if rest:
-        counts[""] = rest
-    return Bucket(int(item["key"]), to_iso(int(item["key"]), found.filters.tz), counts)
+def _buckets(aggregations: Json, found: ResultSet) -> list[Bucket]:
+    parts = [(str(level["key"]), level) for level in aggregations["severity"]["buckets"]]
+    counts: dict[int, dict[str, int]] = {int(item["key"]): {} for item in aggregations["none"]["time"]["buckets"]}
+    for name, part in (*parts, ("", aggregations["none"])):
+        for item in part["time"]["buckets"]:
+            if item["doc_count"]:
+                counts.setdefault(int(item["key"]), {})[name] = int(item["doc_count"])
+    return [Bucket(at_ms, to_iso(at_ms, found.filters.tz), counts[at_ms]) for at_ms in sorted(counts)]

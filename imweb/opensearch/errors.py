@@ -40,7 +40,6 @@ _BAD_QUERY = {
     "too_many_nested_clauses",
     "json_parse_exception",
     "input_coercion_exception",
-    "array_index_out_of_bounds_exception",
     "too_complex_to_determinize_exception",
 }
 

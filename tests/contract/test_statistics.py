@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -96,6 +98,21 @@ def test_histogram_only_with_interval(api: Api) -> None:
 def test_bars_of_a_day_begin_at_midnight_of_the_time_zone(api: Api) -> None:
     body = api.call("POST", PATH, {**ALWAYS, "interval": "1d", "time_zone": "Asia/Kathmandu"}).ok()
     assert [bar["time"] for bar in body["histogram"] if bar["counts"]] == ["2025-11-23T00:00:00.000+05:45"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "Asia/Kolkata"])
+@pytest.mark.parametrize("interval", ["1h", "3h", "12h"])
+def test_the_bars_cover_the_window_without_gaps_quiet_ends_too(api: Api, zone: str, interval: str) -> None:
+    # Nothing happened in the first and the last hours; some lie just before a bar of a zone that is off by minutes.
+    start, end = stored.at(-15 * 3_600 - 600), stored.at(31 * 3_600 + 600)
+    asked = {"start_time": start, "end_time": end, "interval": interval, "time_zone": zone}
+    bars = [datetime.fromisoformat(bar["time"]) for bar in api.call("POST", PATH, asked).ok()["histogram"]]
+    width = timedelta(hours=int(interval[:-1]))
+    assert {after - before for before, after in pairwise(bars)} == {width}
+    assert bars[0] <= datetime.fromisoformat(start) < bars[0] + width
+    assert bars[-1] <= datetime.fromisoformat(end) < bars[-1] + width
+    quiet = {**asked, "search_query": {"term": {"severity": "medium"}}}
+    assert [datetime.fromisoformat(bar["time"]) for bar in api.call("POST", PATH, quiet).ok()["histogram"]] == bars
 
 
 def test_interval_auto_chooses_a_width_that_can_be_read(api: Api) -> None:

@@ -137,17 +137,18 @@ def _over(reader: Reader, filters: Filters, top: Top | None, start: int | None, 
     wanted: dict[str, Json] = {f"v{number}": {"term": {path: name}} for number, name in enumerate(names)}
     wanted["others"] = {"bool": {"filter": [exists], "must_not": [{"terms": {path: names}}]}}
     wanted["missing"] = dsl.missing(top.field)
-    sub = {"by": {"filters": {"filters": wanted}}}
-    body = dsl.histogram(interval, start, end, filters.tz, filters.zone, sub=sub)
-    buckets = reader.aggregate({"time": body})["time"]["buckets"]
-    rows = [{key: int(part["doc_count"]) for key, part in bucket["by"]["buckets"].items()} for bucket in buckets]
-    series = [Series(name, [row[f"v{number}"] for row in rows]) for number, name in enumerate(names)]
-    beside = [
-        Series(None, [row["others"] for row in rows], others=True),
-        Series(None, [row["missing"] for row in rows]),
-    ]
+    time = dsl.histogram(interval, start, end, filters.tz, filters.zone)
+    answer = reader.aggregate({"by": {"filters": {"filters": wanted}, "aggs": {"time": time}}})["by"]["buckets"]
+    counted = {
+        name: {int(bucket["key"]): int(bucket["doc_count"]) for bucket in part["time"]["buckets"]}
+        for name, part in answer.items()
+    }
+    times = sorted(counted["missing"])
+    rows = {name: [counts.get(at, 0) for at in times] for name, counts in counted.items()}
+    series = [Series(name, rows[f"v{number}"]) for number, name in enumerate(names)]
+    beside = [Series(None, rows["others"], others=True), Series(None, rows["missing"])]
     series += [item for item in beside if any(item.counts)]
-    return OverTime(top.field.name, interval, [int(bucket["key"]) for bucket in buckets], series)
+    return OverTime(top.field.name, interval, times, series)
 
 
 def _ordered(top: Top) -> list[str]:
