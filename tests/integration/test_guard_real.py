@@ -142,6 +142,68 @@ def test_what_passes_is_accepted(actor: Actor, documents: None) -> None:
     assert found == ACCEPTED
 
 
+ALIKE: list[dict[str, Any]] = [
+    *(
+        {"query": text, "fields": ["title", "severity", "reviewer"], "lenient": True}
+        for text in (
+            *(
+                "Logon",
+                "LOGON failed",
+                "logon AND failed",
+                "Cert*",
+                "CERTUTIL*",
+                "cert?til",
+                "title:Cert*",
+                "title:*FILE",
+            ),
+            *(
+                "certutl~",
+                "Certutl~",
+                "title:Logno~1",
+                "title:logn~",
+                "title:Logno~0.7",
+                "severity:hig~",
+                "title:/Log.*/",
+            ),
+            *(
+                "title:/log.n/",
+                "title:[C TO F]",
+                "title:{cer TO downloads]",
+                "title:>=LOGON",
+                "severity:HI*",
+                "severity:hi*",
+            ),
+            *(
+                '"logon failed"',
+                '"Failed Logon"~3',
+                "!logon",
+                "title:logon || severity:low",
+                "title:logon && severity:low",
+            ),
+            *("-title:logon", "+severity:high -reviewer:bob title:file", "risk_level:>=5", "risk_level:[2 TO 4}"),
+            *("reviewer:An*", "_exists_:reviewer", "NOT _exists_:reviewer", "reviewer:*", "title.raw:Logon*", "*:*"),
+            *("(logon OR file) AND title:(other downloads)", r"title:logon\*", "entities.host:WS*"),
+        )
+    ),
+    {"query": "certutl~", "fields": ["title"], "fuzziness": 0},
+    {"query": "certutl~", "fields": ["title"], "fuzzy_prefix_length": 7},
+    {"query": "Logno~1", "fields": ["title"], "fuzzy_transpositions": False},
+    {"query": "logon failed", "fields": ["title"], "default_operator": "AND"},
+    {"query": "logon (failed", "fields": ["title"], "escape": True},
+]
+
+
+def test_a_query_string_gives_what_opensearch_itself_gives(actor: Actor, documents: None) -> None:
+    ours, theirs = {}, {}
+    for body in ALIKE:
+        name, query = json.dumps(body), {"query_string": body}
+        ours[name] = listed(actor, search_query=query)
+        hits = gateway().search({"size": 1_000, "query": query}, index=schema.incidents_alias())["hits"]["hits"]
+        theirs[name] = sorted(hit["_id"] for hit in hits)
+    assert ours == theirs
+    assert len({tuple(found) for found in ours.values()}) > 10
+
+
 _clause: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.sampled_from(["low", "high", "critical", "HIGH"]).map(lambda value: {"term": {"severity": value}}),
     st.lists(st.sampled_from(["anna", "Anna", "bob", "eve"]), min_size=1).map(

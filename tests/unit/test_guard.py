@@ -60,6 +60,27 @@ class TestHostile:
         assert refused({"query_string": {"query": f"{name}:x"}})
 
 
+class TestNothingInTheirPlace:
+    """What is left out or null must not become "everything"."""
+
+    @pytest.mark.parametrize("kind", ["prefix", "wildcard", "regexp", "fuzzy"])
+    @pytest.mark.parametrize("given", [None, {}, {"value": None}])
+    def test_a_pattern(self, kind: str, given: Any) -> None:
+        assert refused({kind: {"title": given}}) == {f"search_query.{kind}.title.value": "must be a text"}
+
+    @pytest.mark.parametrize("kind", ["query_string", "simple_query_string"])
+    @pytest.mark.parametrize("given", [{}, {"query": None}])
+    def test_a_query_text(self, kind: str, given: Any) -> None:
+        assert refused({kind: given}) == {f"search_query.{kind}.query": "must be a text"}
+
+    @pytest.mark.parametrize("name", ["must", "filter", "should", "must_not"])
+    def test_a_part_of_a_bool(self, name: str) -> None:
+        assert f"search_query.bool.{name}" in refused({"bool": {name: None}})
+
+    def test_a_flag_that_nobody_knows(self) -> None:
+        assert refused({"simple_query_string": {"query": "a", "flags": "ALL|SOME"}})
+
+
 class TestBounds:
     def test_depth(self) -> None:
         clause: Any = {"match_all": {}}
@@ -150,6 +171,14 @@ class TestAllowed:
         given["bool"]["must"][1]["ids"]["values"].append("b")
         assert found["bool"]["must"] == [{"terms": {"severity": ["a"]}}, {"ids": {"values": ["a"]}}]
 
+    def test_options_that_narrow_are_sent(self) -> None:
+        options = {"fuzzy_prefix_length": 2, "fuzzy_max_expansions": 9, "fuzzy_transpositions": False}
+        text = {"query": "ab~", "fields": ["title"], "flags": "fuzzy | OR", "analyze_wildcard": True}
+        found = checked({"simple_query_string": {**text, **options}})["simple_query_string"]
+        assert found == {**text, **options, "flags": "FUZZY|OR", "default_operator": "or", "lenient": True}
+        narrow = {"query": "ab", "fuzziness": 1, "fuzzy_transpositions": False}
+        assert checked({"match": {"title": narrow}})["match"]["title"] == {**narrow, "operator": "or"}
+
     def test_checked_again_it_is_the_same(self) -> None:
         clause = checked({"bool": {"must": [{"range": {"@timestamp": {"gte": "now-1d"}}}, {"match": {"title": "x"}}]}})
         assert checked(clause) == clause
@@ -176,12 +205,55 @@ class TestQueryString:
     def test_rebuilt(self, text: str, sent: Any) -> None:
         assert checked({"query_string": {"query": text}}) == sent
 
+    def test_signs_are_words_but_not_in_quotes(self) -> None:
+        def sent(text: str) -> Any:
+            return checked({"query_string": {"query": text}})
+
+        for signs, words in (
+            ("a && b", "a AND b"),
+            ("a || (b && !c)", "a OR (b AND NOT c)"),
+            ("!severity:a", "NOT severity:a"),
+        ):
+            assert sent(signs) == sent(words)
+        assert sent('"a && b"')["match_phrase"]["search_all"]["query"] == "a && b"
+        assert sent(r"a \&& b") != sent("a AND b")
+
+    @pytest.mark.parametrize(
+        ("text", "sent"),
+        [
+            ("title:Ab*", {"wildcard": {"title": {"value": "ab*"}}}),
+            ("severity:Ab*", {"wildcard": {"severity": {"value": "Ab*"}}}),
+            ("title:[Ab TO *]", {"range": {"title": {"gte": "ab"}}}),
+            ("title:Abcd~", {"fuzzy": {"title": {"value": "abcd", "fuzziness": "AUTO"}}}),
+            ("title:Abcd~1", {"fuzzy": {"title": {"value": "abcd", "fuzziness": 1}}}),
+            ("title:abcd~9", {"fuzzy": {"title": {"value": "abcd", "fuzziness": 2}}}),
+            ("title:abcd~0.75", {"fuzzy": {"title": {"value": "abcd", "fuzziness": 0}}}),
+        ],
+    )
+    def test_words_of_a_text_field_are_in_small_letters_as_its_index_has_them(self, text: str, sent: Any) -> None:
+        assert checked({"query_string": {"query": text}}) == sent
+
+    def test_fuzzy_options_are_sent(self) -> None:
+        options = {"fuzziness": 1, "fuzzy_prefix_length": 2, "fuzzy_max_expansions": 9, "fuzzy_transpositions": False}
+        found = checked({"query_string": {"query": "title:abcd~", **options}})
+        body = {"value": "abcd", "fuzziness": 1, "prefix_length": 2, "max_expansions": 9, "transpositions": False}
+        assert found == {"fuzzy": {"title": body}}
+
+    @pytest.mark.parametrize(
+        ("options", "name"),
+        [({"type": "phrase"}, "type"), ({"allow_leading_wildcard": False}, "query"), ({"rewrite": "x"}, "rewrite")],
+    )
+    def test_an_option_that_would_be_ignored_is_refused(self, options: Any, name: str) -> None:
+        assert f"search_query.query_string.{name}" in refused({"query_string": {"query": "title:*a", **options}})
+
     def test_operators_bind_as_expected(self) -> None:
         found = checked({"query_string": {"query": "severity:a AND status:b OR status:c"}})
         assert len(found["bool"]["should"]) == 2
         assert "filter" in found["bool"]["should"][0]["bool"]
 
-    @pytest.mark.parametrize("text", ["a && b", "a || b", "risk:many", "x:y", "severity:[a TO", "risk:1*", "risk:x~"])
+    @pytest.mark.parametrize(
+        "text", ["a &&", "|| a", "title:!a", "risk:many", "x:y", "severity:[a TO", "risk:1*", "risk:x~"]
+    )
     def test_refused(self, text: str) -> None:
         refused({"query_string": {"query": text}})
 

@@ -14,10 +14,9 @@ def _bool(walk: Walk, value: Any, path: str, depth: int) -> Json:
     params = Params(value, path)
     body: Json = {}
     for occurrence in ("must", "filter", "should", "must_not"):
-        given = params.take(occurrence)
-        if given is None:
+        if occurrence not in params.left:
             continue
-        where = params.at(occurrence)
+        given, where = params.take(occurrence), params.at(occurrence)
         if isinstance(given, list):
             built = [walk.build(inner, f"{where}[{index}]", depth + 1) for index, inner in enumerate(given)]
         else:

@@ -13,6 +13,23 @@ from imweb.incidents.mappings import SEARCHED
 
 MAX_TEXT = 1_000  # Of a match: some five hundred words, half of what a bool query of OpenSearch holds.
 MAX_BRACKETS = 50  # `simple_query_string` is read recursively on the node.
+_FLAGS = frozenset(
+    [
+        "ALL",
+        "NONE",
+        "AND",
+        "NOT",
+        "OR",
+        "PREFIX",
+        "PHRASE",
+        "PRECEDENCE",
+        "ESCAPE",
+        "WHITESPACE",
+        "FUZZY",
+        "NEAR",
+        "SLOP",
+    ]
+)
 EVERYTHING = Target(SEARCH_ALL, Kind.TEXT)
 
 
@@ -62,8 +79,7 @@ def _options(params: Params, kind: str) -> Json:
             body["minimum_should_match"] = minimum
         if fuzziness is not None:
             body["fuzziness"] = fuzziness
-        body |= fuzzy_options(params)
-        params.flag("fuzzy_transpositions", True)
+        body |= fuzzy_options(params) | strict_order(params)
         params.flag("auto_generate_synonyms_phrase_query", True)
     else:
         slop = params.whole("slop", None, 0, 100)
@@ -78,6 +94,11 @@ def _options(params: Params, kind: str) -> Json:
         if none != "none":
             body["zero_terms_query"] = none
     return body
+
+
+def strict_order(params: Params) -> Json:
+    """Return that two letters in the wrong order count as two faults, when that was asked for."""
+    return {} if params.flag("fuzzy_transpositions", True) else {"fuzzy_transpositions": False}
 
 
 _MULTI = {
@@ -142,7 +163,7 @@ def to_float(text: str) -> float | None:
 def _simple_query_string(walk: Walk, value: Any, path: str, _depth: int) -> Json:
     """Its text cannot name fields, so it is sent as it is, over fields that are resolved here."""
     params = Params(value, path)
-    query = params.text("query", most=MAX_TEXT)
+    query = params.text("query", None, most=MAX_TEXT)
     if query.count("(") > MAX_BRACKETS:
         raise Fault(params.at("query"), _("may hold at most %(most)d brackets") % {"most": MAX_BRACKETS})
     targets = named_fields(walk, params)
@@ -157,12 +178,15 @@ def _simple_query_string(walk: Walk, value: Any, path: str, _depth: int) -> Json
     minimum = params.minimum()
     if minimum is not None:
         body["minimum_should_match"] = minimum
-    for name in ("lenient", "analyze_wildcard", "fuzzy_transpositions", "auto_generate_synonyms_phrase_query"):
-        params.flag(name, False)
-    params.whole("fuzzy_prefix_length", None, 0, 100)
-    params.whole("fuzzy_max_expansions", None, 1, 1_000)
-    flags = params.text("flags")
-    if flags and not all(part.strip().isalpha() for part in flags.split("|")):
+    body |= fuzzy_options(params, "fuzzy_") | strict_order(params)
+    if params.flag("analyze_wildcard", False):
+        body["analyze_wildcard"] = True
+    for name in ("lenient", "auto_generate_synonyms_phrase_query"):
+        params.flag(name, True)
+    flags = [part.strip().upper() for part in params.text("flags").split("|") if part.strip()]
+    if not _FLAGS.issuperset(flags):
         raise Fault(params.at("flags"), _("must be names such as OR|AND|PREFIX"))
+    if flags:
+        body["flags"] = "|".join(flags)
     params.done()
     return {"simple_query_string": body} if body["fields"] else MATCH_NONE

@@ -197,7 +197,8 @@ def _pattern(walk: Walk, value: Any, path: str, kind: str) -> Json:
     params = options(inner, where, "value")
     if kind == "wildcard" and "wildcard" in params.left:
         params.left.setdefault("value", params.take("wildcard"))
-    text, ignore_case = params.text("value", most=1_000), params.flag("case_insensitive", False)
+    # Nothing in its place would be a prefix of everything.
+    text, ignore_case = params.text("value", None, most=1_000), params.flag("case_insensitive", False)
     params.done()
     target = walk.target(name, where)
     strings_only(target, where, kind)
@@ -215,7 +216,7 @@ def _regexp(walk: Walk, value: Any, path: str, _depth: int) -> Json:
     beside.done()
     where = f"{path}.{name[:64]}"
     params = options(inner, where, "value")
-    text, ignore_case = params.text("value", most=1_000), params.flag("case_insensitive", False)
+    text, ignore_case = params.text("value", None, most=1_000), params.flag("case_insensitive", False)
     flags = params.text("flags")
     params.whole("max_determinized_states", None, 1, 10_000)
     params.done()
@@ -241,7 +242,7 @@ def _fuzzy(walk: Walk, value: Any, path: str, _depth: int) -> Json:
     beside.done()
     where = f"{path}.{name[:64]}"
     params = options(inner, where, "value")
-    body: Json = {"value": params.text("value", most=1_000)}
+    body: Json = {"value": params.text("value", None, most=1_000)}
     fuzziness = params.fuzziness()
     body |= fuzzy_options(params)
     if "transpositions" in params.left:
@@ -252,11 +253,11 @@ def _fuzzy(walk: Walk, value: Any, path: str, _depth: int) -> Json:
     return {"fuzzy": {target.path: {**body, **({} if fuzziness is None else {"fuzziness": fuzziness})}}}
 
 
-def fuzzy_options(params: Params) -> Json:
-    """Return the bounds of a fuzzy expansion that were given."""
+def fuzzy_options(params: Params, names: str = "") -> Json:
+    """Return the bounds of a fuzzy expansion that were given; `names` begins those of a whole query text."""
     found = {
-        "prefix_length": params.whole("prefix_length", None, 0, 100),
-        "max_expansions": params.whole("max_expansions", None, 1, 1_000),
+        f"{names}prefix_length": params.whole(f"{names}prefix_length", None, 0, 100),
+        f"{names}max_expansions": params.whole(f"{names}max_expansions", None, 1, 1_000),
     }
     return {key: value for key, value in found.items() if value is not None}
 

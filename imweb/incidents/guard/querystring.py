@@ -1,6 +1,7 @@
 """`query_string` as dashboards write it: read by luqum, and rebuilt from clauses over fields that the user may see.
 
-Operators bind as everybody expects (not, then and, then or), which is not what Lucene's own parser makes of them.
+Operators bind as everybody expects (not, then and, then or), and words one after the other are compared one by one,
+also with whole values; Lucene's own parser makes other things of both. All else matches what it would match there.
 """
 
 import re
@@ -15,8 +16,8 @@ from luqum.thread import parse
 from imweb.incidents import patterns
 from imweb.incidents.fields import Kind
 from imweb.incidents.guard.faults import Fault, TooBig
-from imweb.incidents.guard.fulltext import MAX_BRACKETS, analysed, named_fields
-from imweb.incidents.guard.leaves import between, equals, exists, regexp
+from imweb.incidents.guard.fulltext import MAX_BRACKETS, analysed, named_fields, strict_order
+from imweb.incidents.guard.leaves import between, equals, exists, fuzzy_options, regexp
 from imweb.incidents.guard.values import Params
 from imweb.incidents.guard.walk import Json, Target, Walk, any_of, clause
 
@@ -24,13 +25,18 @@ Targets = list[tuple[Target, bool]]
 MATCH_ALL: Json = {"match_all": {}}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_LITERAL = re.compile(r"\\([^*?\\])", re.DOTALL)
+# Quoted texts, regular expressions and escaped characters, so that no sign in them counts; then the signs.
+_SIGNS = re.compile(
+    r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])*/|\\.|(?<![^\s(])(?:&&|\|\|)(?![^\s)])|(?<![^\s(+-])!', re.DOTALL
+)
+_SPECIAL = re.compile(r'[+\-&|!(){}\[\]^"~*?:\\/]')
 _WILD = re.compile(r"(?<!\\)(?:\\\\)*[*?]")
 
 
 @clause("query_string")
 def _query_string(walk: Walk, value: Any, path: str, depth: int) -> Json:
     params = Params(value, path)
-    text = params.text("query", most=walk.limits.query_string)
+    text = params.text("query", None, most=walk.limits.query_string)
     default = params.text("default_field")
     if default and "fields" not in params.left and default != "*":
         params.left["fields"] = [default]
@@ -39,20 +45,24 @@ def _query_string(walk: Walk, value: Any, path: str, depth: int) -> Json:
     zone = params.text("time_zone")
     lenient = params.flag("lenient", False)
     slop = params.whole("phrase_slop", 0, 0, 100) or 0
-    params.choice("type", ("best_fields", "most_fields", "phrase"), "best_fields")
-    for name in ("analyze_wildcard", "allow_leading_wildcard", "escape", "enable_position_increments"):
+    params.choice("type", ("best_fields", "most_fields"), "best_fields")
+    leading = params.flag("allow_leading_wildcard", True)
+    # Without effect on what matches here.
+    for name in ("analyze_wildcard", "enable_position_increments", "auto_generate_synonyms_phrase_query"):
         params.flag(name, True)
-    for name in ("auto_generate_synonyms_phrase_query", "fuzzy_transpositions"):
-        params.flag(name, True)
-    params.fuzziness()
-    params.whole("fuzzy_max_expansions", None, 1, 1_000)
-    params.whole("fuzzy_prefix_length", None, 0, 100)
+    fuzziness = params.fuzziness()
+    fuzzy: Json = {"fuzziness": "AUTO" if fuzziness is None else fuzziness}
+    fuzzy |= {name.removeprefix("fuzzy_"): value for name, value in fuzzy_options(params, "fuzzy_").items()}
+    if strict_order(params):
+        fuzzy["transpositions"] = False
+    if params.flag("escape", False):
+        text = _SPECIAL.sub(r"\\\g<0>", text)
     params.done()
     where = params.at("query")
     root = _read(text, where)
     if root is None:
         return {"match_none": {}}
-    reader = _Reader(walk, where, operator == "and", zone, lenient, slop)
+    reader = _Reader(walk, where, operator == "and", zone, lenient, slop, leading, fuzzy)
     return reader.build(root, targets, depth + 1)
 
 
@@ -62,9 +72,14 @@ def _read(text: str, path: str) -> Any:
     if text.count("(") > MAX_BRACKETS:
         raise Fault(path, _("may hold at most %(most)d brackets") % {"most": MAX_BRACKETS})
     try:
-        return parse(text)
+        return parse(_SIGNS.sub(_words_of, text))
     except (ParseError, ValueError, RecursionError) as error:
         raise Fault(path, _("cannot be read: %(reason)s") % {"reason": str(error)[:200]}) from error
+
+
+def _words_of(found: re.Match[str]) -> str:
+    """Return the word for an operator that is written as a sign; quoted and escaped texts stay as they are."""
+    return {"&&": "AND", "||": "OR", "!": "NOT "}.get(found[0], found[0])
 
 
 @dataclass(slots=True)
@@ -77,6 +92,8 @@ class _Reader:
     zone: str
     lenient: bool
     slop: int
+    leading: bool
+    fuzzy: Json
 
     def build(self, node: Any, targets: Targets, depth: int) -> Json:
         if depth > self.walk.limits.depth + MAX_BRACKETS:
@@ -152,16 +169,18 @@ class _Reader:
             case tree.Phrase():
                 return self._phrase(node, target, self.slop)
             case tree.Regex():
-                return regexp(target, str(node.value)[1:-1].replace("\\/", "/"), self.path, operators=True)
+                text = _as_analysed(target, str(node.value)[1:-1].replace("\\/", "/"))
+                return regexp(target, text, self.path, operators=True)
             case tree.Range():
-                low, high = _bound(node.low), _bound(node.high)
+                low, high = _as_analysed(target, _bound(node.low)), _as_analysed(target, _bound(node.high))
                 names = ("gte" if node.include_low else "gt", "lte" if node.include_high else "lt")
                 bounds = {name: value for name, value in zip(names, (low, high), strict=True) if value != "*"}
                 return between(self.walk, target, bounds, self.path, zone=self.zone)
             case tree.From() | tree.To():
                 lower = isinstance(node, tree.From)
                 key = ("gt" if lower else "lt") + ("e" if node.include else "")
-                return between(self.walk, target, {key: _bound(node.children[0])}, self.path, zone=self.zone)
+                bound = _as_analysed(target, _bound(node.children[0]))
+                return between(self.walk, target, {key: bound}, self.path, zone=self.zone)
             case tree.Word():
                 return self._word(str(node.value), target)
             case _:
@@ -171,15 +190,17 @@ class _Reader:
         raise Fault(self.path, _("holds something that is not allowed here"))
 
     def _word(self, raw: str, target: Target) -> Json:
-        if raw in ("&&", "||") or raw.startswith("!"):
-            raise Fault(self.path, _("write AND, OR and NOT instead of && || !"))
+        if raw.startswith("!"):
+            raise Fault(self.path, _("write NOT before the field instead of !"))
         if not _WILD.search(raw):
             body = {"operator": "and" if self.all_words else "or"}
             return analysed(self.walk, target, "match", _plain(raw), body, self.path)
         if not target.is_text:
             raise Fault(self.path, _("wildcards work on text; this field holds values of another type"))
+        if not self.leading and raw[0] in "*?":
+            raise Fault(self.path, _("a pattern may not begin with * or ? (allow_leading_wildcard)"))
         try:
-            pattern = patterns.check_wildcard(_ESCAPED_LITERAL.sub(r"\1", raw))
+            pattern = patterns.check_wildcard(_as_analysed(target, _ESCAPED_LITERAL.sub(r"\1", raw)))
         except patterns.BadPattern as error:
             raise Fault(self.path, error.reason) from error
         return {"wildcard": {target.path: {"value": pattern}}}
@@ -191,10 +212,18 @@ class _Reader:
         return equals(self.walk, target, text, self.path)
 
     def _fuzzy(self, node: Any, target: Target) -> Json:
-        degree = int(node.degree) if node.degree is not None else 2
         if not target.is_text:
             raise Fault(self.path, _("~ works on text; this field holds values of another type"))
-        return {"fuzzy": {target.path: {"value": _plain(str(node.children[0].value)), "fuzziness": min(degree, 2)}}}
+        text = _as_analysed(target, _plain(str(node.children[0].value)))
+        body: Json = {"value": text, **self.fuzzy}
+        if not node._implicit_degree:
+            body["fuzziness"] = min(int(node.degree), 2)
+        return {"fuzzy": {target.path: body}}
+
+
+def _as_analysed(target: Target, text: str) -> str:
+    """Return a text that is compared with single words of a text field, which are in small letters."""
+    return text.lower() if target.kind is Kind.TEXT else text
 
 
 def _plain(raw: str) -> str:

@@ -44,10 +44,10 @@ class Params:
             raise Fault(self.at(name), _("must be true or false"))
         return value
 
-    def text(self, name: str, default: str = "", *, most: int = 256) -> str:
-        """Return a text."""
+    def text(self, name: str, default: str | None = "", *, most: int = 256) -> str:
+        """Return a text; without a default it has to be there."""
         value = self.take(name)
-        if value is None:
+        if value is None and default is not None:
             return default
         if not isinstance(value, str):
             raise Fault(self.at(name), _("must be a text"))
