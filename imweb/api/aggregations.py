@@ -12,6 +12,7 @@ from imweb.accounts.actor import Actor
 from imweb.api import examples, schemas
 from imweb.api.operations import Call, Operation
 from imweb.api.parameters import merged, refuse
+from imweb.api.together import together
 from imweb.errors import Detail, ValidationFailed
 from imweb.incidents import services
 from imweb.incidents.access import registry_of
@@ -48,6 +49,11 @@ class ResultsParameters(BaseModel):
 def _results(call: Call) -> Json:
     faults: list[Detail] = []
     raw = merged(ResultsParameters, call.query, call.body, faults)
+    with together(raw, call.actor):
+        return _found(call, raw, faults)
+
+
+def _found(call: Call, raw: Json, faults: list[Detail]) -> Json:
     asked = validated(ResultsParameters, raw, faults, lenient=False)
     if raw.get("incident_aggregation_result_id") is not None and raw.get("incident_aggregation_id") is not None:
         faults.append(Detail("incident_aggregation_id", "left out when one result is asked for by its own id"))

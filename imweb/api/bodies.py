@@ -43,7 +43,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     try:
         value = decode(body)
     except NoJson as error:
-        raise ValidationFailed(f"The body {error.reason}.", [Detail("", error.reason)]) from None
+        raise ValidationFailed(f"The body {error.reason}.", [Detail(error.field, error.reason)]) from None
     if not isinstance(value, dict):
         raise ValidationFailed("The body is a JSON object.", [Detail("", "a JSON object")])
     return value

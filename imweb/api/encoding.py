@@ -8,17 +8,20 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from imweb.incidents import repeated
+
 # Only a number written with a large exponent can be beyond what a double holds.
 _LARGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 _PLACE = re.compile(r" at line (\d+) column (\d+)$")
 
 
 class NoJson(ValueError):
-    """The bytes are no JSON text; `reason` is a sentence for the person who wrote it."""
+    """The bytes are no JSON text; `reason` is a sentence for the person who wrote it, `field` the key it is about."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.field = field
 
 
 def encode(value: Any) -> bytes:
@@ -31,13 +34,18 @@ def encode(value: Any) -> bytes:
 
 
 def decode(content: bytes) -> Any:
-    """Return what a JSON text holds; of a key given twice the last counts. Raises `NoJson`."""
+    """Return what a JSON text holds; raises `NoJson`, also for a key that is given twice with different values."""
     try:
         value = from_json(content, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
         raise NoJson(_sentence(content, str(error))) from None
     if _LARGE_EXPONENT.search(content) and _holds_infinity(value):
         raise NoJson("holds a number that is too large")
+    if isinstance(value, dict | list):
+        _same, key = repeated.loads(content.decode())
+        if key is not None:
+            shown = key if len(key) <= 64 else f"{key[:64]}…"
+            raise NoJson(f'holds the key "{shown}" more than once with different values', shown)
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from imweb.accounts import permissions
 from imweb.api import examples, schemas
 from imweb.api.operations import Call, Operation
 from imweb.api.parameters import merged, refuse, too_long
+from imweb.api.together import together
 from imweb.errors import Detail, ValidationFailed
 from imweb.incidents import services
 from imweb.incidents.access import registry_of
@@ -27,21 +29,28 @@ Json = dict[str, Any]
 
 
 def _list(call: Call) -> Json:
-    return services.list_documents(call.actor, listing_query(call)).as_json()
+    faults: list[Detail] = []
+    raw = merged(ListingParams, call.query, call.body, faults)
+    with together(raw, call.actor):
+        return services.list_documents(call.actor, _listing_query(call, raw, faults)).as_json()
 
 
 def _statistics(call: Call) -> Json:
-    return services.severity_statistics(call.actor, statistics_query(call)).as_json()
+    faults: list[Detail] = []
+    raw = merged(StatisticsEverything, call.query, call.body, faults)
+    with together(raw, call.actor):
+        return services.severity_statistics(call.actor, _statistics_query(call, raw, faults)).as_json()
 
 
 def _incidents(call: Call) -> Json:
-    return services.list_documents(call.actor, field_query(call)).as_json()
-
-
-def listing_query(call: Call) -> ListQuery:
-    """Return the page asked for; raises `ValidationFailed` with every fault of body and query string."""
     faults: list[Detail] = []
-    raw = merged(ListingParams, call.query, call.body, faults)
+    texts = _all_texts(call, faults)
+    with together({name: values[0] for name, values in texts.items()}, call.actor):
+        return services.list_documents(call.actor, _field_query(call, texts, faults)).as_json()
+
+
+def _listing_query(call: Call, raw: Json, faults: list[Detail]) -> ListQuery:
+    """Return the page asked for; raises `ValidationFailed` with every fault of body and query string."""
     try:
         query = parse_listing(raw, registry=registry_of(call.actor), zone=call.actor.time_zone)
     except ValidationFailed as error:
@@ -51,10 +60,8 @@ def listing_query(call: Call) -> ListQuery:
     return query
 
 
-def statistics_query(call: Call) -> StatisticsQuery:
+def _statistics_query(call: Call, raw: Json, faults: list[Detail]) -> StatisticsQuery:
     """Return the statistics asked for; raises `ValidationFailed` with every fault of body and query string."""
-    faults: list[Detail] = []
-    raw = merged(StatisticsEverything, call.query, call.body, faults)
     try:
         query = parse_statistics(raw, registry=registry_of(call.actor), zone=call.actor.time_zone)
     except ValidationFailed as error:
@@ -64,9 +71,8 @@ def statistics_query(call: Call) -> StatisticsQuery:
     return query
 
 
-def field_query(call: Call) -> ListQuery:
-    """Return the page that field filters ask for; a body may hold them as well as the query string."""
-    faults: list[Detail] = []
+def _all_texts(call: Call, faults: list[Detail]) -> dict[str, list[str]]:
+    """Return the parameters of body and query string, each with all its values."""
     too_long(call.query, faults)
     texts = {name: list(values) for name, values in call.query.items()}
     for name, value in call.body.items():
@@ -77,8 +83,13 @@ def field_query(call: Call) -> ListQuery:
             texts[name] = given
         else:
             texts[name] = [*texts.get(name, ()), *given]
+    return {name: values for name, values in texts.items() if values}
+
+
+def _field_query(call: Call, texts: Mapping[str, Sequence[str]], faults: list[Detail]) -> ListQuery:
+    """Return the page that field filters ask for; a body may hold them as well as the query string."""
     try:
-        query = parse_field_listing(_filled(texts), registry=registry_of(call.actor), zone=call.actor.time_zone)
+        query = parse_field_listing(texts, registry=registry_of(call.actor), zone=call.actor.time_zone)
     except ValidationFailed as error:
         refuse(faults, error)
         raise
@@ -86,11 +97,12 @@ def field_query(call: Call) -> ListQuery:
     return query
 
 
-def _filled(texts: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    return {name: values for name, values in texts.items() if values}
-
-
 def _texts(name: str, value: Any, faults: list[Detail]) -> list[str]:
+    if name == "sort" and isinstance(value, list):
+        # As the other lists take it.
+        return [json.dumps(value)]
+    if value == []:
+        faults.append(Detail(name, "one value or more"))
     found = []
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, bool):

@@ -174,6 +174,10 @@ ALIASES: dict[str, str] = {
     "type": "incident_type",
     "group": "incident_aggregation_result_id",
 }
+# Parameters of `GET /_im/incidents`, where every other one filters a field: a field of this name could not be.
+PARAMETERS = frozenset(
+    ["pit", "from", "size", "sort", "search_after", "next", "start_time", "end_time", "time_zone", "with_total_docs"]
+)
 TOP_LEVEL_NAMES = (
     frozenset(name.partition(".")[0] for name in CORE_FIELDS)
     | INTERNAL

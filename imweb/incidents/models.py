@@ -10,7 +10,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from imweb.incidents.fields import FIELD_NAME, TOP_LEVEL_NAMES, FieldDef, custom_field
+from imweb.incidents.fields import FIELD_NAME, PARAMETERS, TOP_LEVEL_NAMES, FieldDef, custom_field
 
 MAX_OPTIONS = 500
 
@@ -22,6 +22,10 @@ def check_field_name(value: str) -> None:
     if value in TOP_LEVEL_NAMES:
         raise ValidationError(
             _("“%(value)s” is a field of the product itself; choose another name."), params={"value": value}
+        )
+    if value in PARAMETERS:
+        raise ValidationError(
+            _("“%(value)s” is a parameter of lists in the API; choose another name."), params={"value": value}
         )
 
 

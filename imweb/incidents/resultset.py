@@ -27,6 +27,7 @@ class _Unfrozen(str):
 
 # A page that gets no point in time reads what stands now, search by search, and says so.
 UNFROZEN = _Unfrozen("unfrozen")
+INCIDENTS_ONLY = "false, since the point in time was opened for incidents only"
 API_EXCLUDES = tuple(name for name in LIST_EXCLUDES if name != "event")
 
 
@@ -68,7 +69,7 @@ def result_set(
     if pit is not None:
         lease = pits.use_pit(pit, actor.user_id)
         if filters.with_aggregations and not lease.with_aggregations:
-            raise ValidationFailed.field("is_show_aggs", "false, since the point in time was opened for incidents only")
+            raise ValidationFailed.field("is_show_aggs", INCIDENTS_ONLY)
         # In a point in time over incidents alone nothing has to be left out.
         hide = lease.with_aggregations and filters.with_aggregations is False
         with _reported(lease):

@@ -71,7 +71,9 @@ class TestCreate:
         assert field in refused(lead_api.call("POST", "incidents/mine", body))
         failed(lead_api.call("GET", "incidents/mine"), 404, "not_found")
 
-    @pytest.mark.parametrize("body", [b"", b" ", b"{", b"[]", b'"x"', b'{"title": NaN}'])
+    @pytest.mark.parametrize(
+        "body", [b"", b" ", b"{", b"[]", b'"x"', b'{"title": NaN}', b'{"title": "A", "title": "B"}']
+    )
     def test_a_body_that_is_no_object_is_400(self, lead_api: Api, body: bytes) -> None:
         failed(lead_api.send("POST", "incidents/mine", body), 400, "validation_error")
 
@@ -322,6 +324,36 @@ class TestBulkUpdate:
         assert items[-1][1]["error"]["details"][0]["field"] == "severity"
         assert lead_api.call("GET", "incidents/i3").ok()["reviewer"] == "lead"
         assert history(lead_api, "incidents/i1")[0]["comment"] == "test comment"
+
+    @pytest.mark.parametrize(
+        ("lines", "reason"),
+        [
+            (['{"update": {"_id": "i1"'], "is no JSON"),
+            (["\ufeff{}"], "is no JSON"),
+            (['{"update": {"_id": "i1", "_id": "i2"}}', '{"severity": "low"}'], 'the key "_id" more than once'),
+            (['{"update": {"_id": "i1"}}', '{"severity": "low", "severity": "high"}'], 'the key "severity" more than'),
+            (['{"update": {"_id": "i1"}}', '{"severity"'], "the line with its fields is no JSON"),
+            (['{"update": {"_id": "i1", "if_seq_no": 1}}', '{"severity": "low"}'], "'if_seq_no' is not taken"),
+            (['{"update": {"_id": "i1"}}', '{"doc": {"severity": "low"}, "doc_as_upsert": true}'], "'doc_as_upsert'"),
+            (['{"update": {"_id": "i1"}}', '{"script": {"source": "x"}}'], "a new field takes"),
+            (['{"update": {"_id": "i1"}}'], "the line with its fields is missing"),
+            (['{"index": {"_id": "i1"}}', '{"severity": "low"}'], "'index' would overwrite"),
+            (['{"delete": {"_id": "i1"}}'], "'delete' is not done in bulk"),
+        ],
+    )
+    def test_a_line_that_cannot_be_taken_is_one_item_that_says_why(
+        self, lead_api: Api, lines: list[str], reason: str
+    ) -> None:
+        stored.incidents({"i1": {"severity": "medium"}, "i2": {}})
+        answer = self.send(lead_api, *lines, {"update": {"_id": "i2"}}, {"severity": "low"})
+        bad, good = [next(iter(item.values())) for item in answer["items"]]
+        assert (bad["status"], bad["error"]["type"], good["status"]) == (400, "validation_error", 200)
+        assert reason in bad["error"]["reason"]
+        assert lead_api.call("GET", "incidents/i1").ok()["severity"] == "medium"
+
+    def test_a_raw_event_stays_as_it_came(self, lead_api: Api) -> None:
+        answer = self.send(lead_api, '{"create": {"_id": "i1"}}', '{"title": "A", "event": {"x": 1, "x": 2}}')
+        assert answer["errors"] is False
 
     def test_nothing_or_a_parameter_is_400(self, lead_api: Api) -> None:
         failed(lead_api.send("POST", "incidents/bulkUpdate", b""), 400, "validation_error")

@@ -97,6 +97,14 @@ class TestNewFields:
         assert answer.status == 400, answer.text
         failed(lead_api.call("GET", "incidents/mine"), 404, "not_found")
 
+    @pytest.mark.parametrize("name", sorted(fields.PARAMETERS))
+    def test_a_name_taken_by_a_parameter_is_400_since_no_list_could_filter_by_it(
+        self, lead_api: Api, name: str
+    ) -> None:
+        answer = lead_api.call("POST", "incidents/mine", {"title": "A", name: 1})
+        assert refused(answer) == {name: "is a parameter of lists and so no field's name; choose another"}
+        failed(lead_api.call("GET", "incidents/mine"), 404, "not_found")
+
     def test_there_are_at_most_so_many(self, lead_api: Api) -> None:
         assert fields.MAX_DYNAMIC_FIELDS == 500
         body = {f"many_{number}": 1 for number in range(501)}

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -214,6 +214,12 @@ class TestPlace:
             "search_after": "the 'next' of an earlier answer, unchanged; this is none"
         }
 
+    @pytest.mark.parametrize("path", [PATH, "incidents", "aggregations/results"])
+    def test_it_is_named_as_it_was_sent(self, api: Api, path: str) -> None:
+        assert refused(api.call("GET", f"{path}?next=x")) == {
+            "next": "the 'next' of an earlier answer, unchanged; this is none"
+        }
+
     def test_a_cursor_of_another_order_is_400(self, api: Api) -> None:
         cursor = api.call("GET", PATH, {**ALWAYS, "size": 1}).ok()["next"]
         faults = refused(api.call("GET", PATH, {**ALWAYS, "search_after": cursor, "sort": [{"severity": "desc"}]}))
@@ -225,8 +231,9 @@ class TestPlace:
         assert faults == {"from": "0 or left out when 'search_after' is given"}
 
     def test_two_different_cursors_are_400(self, api: Api) -> None:
-        faults = refused(api.call("GET", PATH, {"search_after": "a", "next": "b"}))
-        assert faults == {"next": "given together with another 'search_after'; send one of them"}
+        for path in (PATH, "incidents"):
+            faults = refused(api.call("GET", path, {"search_after": "a", "next": "b"}))
+            assert faults["next"] == "given together with another 'search_after'; send one of them"
 
 
 class TestSort:
@@ -720,6 +727,18 @@ class TestFieldFilters:
     def test_a_fault_is_400_naming_the_parameter(self, api: Api, query: str, field: str, reason: str) -> None:
         assert refused(api.call("GET", f"{self.PATH}?{query}"))[field].startswith(reason)
 
+    def test_a_filter_of_no_value_is_400_and_not_no_filter(self, api: Api) -> None:
+        assert refused(api.call("GET", self.PATH, {"severity": []})) == {"severity": "one value or more"}
+
+    def test_a_short_name_of_the_search_bar_is_400_with_the_full_one(self, api: Api) -> None:
+        faults = refused(api.call("GET", f"{self.PATH}?host=a"))
+        assert faults == {"host": "'host' is no field; did you mean 'entities.host'?"}
+
+    def test_a_sort_in_the_body_is_the_one_of_other_lists(self, api: Api) -> None:
+        in_body = api.call("GET", self.PATH, {"sort": [{"severity": "desc"}]}).ok()
+        assert ids(in_body) == ids(api.call("GET", f"{self.PATH}?sort=severity:desc").ok())
+        assert refused(api.call("GET", self.PATH, {"sort": [{"severity": "up"}]}))
+
     def test_a_parameter_in_body_and_query_string_with_different_values_is_400(self, api: Api) -> None:
         faults = refused(api.call("GET", f"{self.PATH}?size=1", {"size": 2}))
         assert faults == {"size": "given in the body and in the query string with different values"}
@@ -728,3 +747,62 @@ class TestFieldFilters:
     def test_a_filter_that_is_no_value_is_400(self, api: Api, value: Any) -> None:
         faults = refused(api.call("GET", self.PATH, {"severity": value}))
         assert faults == {"severity": "a text, a number, true or false, or a list of them"}
+
+
+class TestFaults:
+    """A parameter given twice is a 400; all faults of one request are reported together."""
+
+    @pytest.mark.parametrize(
+        ("method", "path", "content", "key"),
+        [
+            ("GET", PATH, b'{"size": 1, "size": 2}', "size"),
+            ("POST", PATH, b'{"search_query": {"term": {"severity": "high", "severity": "low"}}}', "severity"),
+            ("POST", f"{PATH}/stats/severity", b'{"start_time": "now-1d", "start_time": null}', "start_time"),
+            ("GET", "incidents", b'{"severity": "high", "severity": "low"}', "severity"),
+            ("DELETE", "incidents/pit", b'{"id": "a", "id": "b"}', "id"),
+        ],
+    )
+    def test_a_key_twice_with_different_values_is_400(
+        self, api: Api, method: str, path: str, content: bytes, key: str
+    ) -> None:
+        assert refused(api.send(method, path, content)) == {
+            key: f'holds the key "{key}" more than once with different values'
+        }
+
+    def test_twice_with_the_same_value_is_once(self, api: Api) -> None:
+        assert api.send("GET", PATH, b'{"size": 0, "size": 0}').ok()["docs"] == []
+        assert api.call("GET", f"{PATH}?size=0&size=0", {"size": 0}).ok()["docs"] == []
+
+    EARLY: ClassVar[dict[str, Any]] = {"size": -1, "foo": 1}
+    LATE: ClassVar[dict[str, Any]] = {
+        "pit": "x",
+        "search_after": "y",
+        "start_time": "2026-02-01",
+        "end_time": "2026-01-01",
+    }
+
+    @pytest.mark.parametrize("more", [{}, EARLY], ids=["late alone", "with early ones"])
+    @pytest.mark.parametrize("path", [PATH, f"{PATH}/stats/severity", "incidents"])
+    def test_all_of_a_request_are_reported_together(self, api: Api, path: str, more: dict[str, Any]) -> None:
+        """What is wrong with a value, and what only the data, the clock or the point in time tell."""
+        sent = {**self.LATE, **more}
+        if path.endswith("severity"):
+            # The place on a list changes nothing here.
+            del sent["search_after"]
+        faults = refused(api.call("POST" if path.endswith("severity") else "GET", path, sent))
+        assert faults.keys() == sent.keys() - {"end_time"}
+
+    def test_a_refused_clause_among_them(self, api: Api) -> None:
+        sent = {"search_query": {"script": {}}, "pit": "x"}
+        assert refused(api.call("GET", PATH, sent)).keys() == {"search_query.script", "pit"}
+
+    def test_the_kind_of_a_pit_among_them(self, api: Api) -> None:
+        pit = api.call("GET", "incidents/pit?is_show_aggs=false").ok()["id"]
+        faults = refused(api.call("GET", PATH, {"pit": pit, "is_show_aggs": True, "search_after": "x", "from": -1}))
+        assert faults.keys() == {"is_show_aggs", "search_after", "from"}
+
+    def test_one_fault_is_told_once(self, api: Api) -> None:
+        answer = api.call("GET", PATH, {"pit": "x", "start_time": "2026-02-01", "end_time": "2026-01-01"})
+        assert [detail["field"] for detail in answer.error["details"]] == ["pit", "start_time"]
+        answer = api.call("GET", PATH, {"time_zone": "Mars/Base", "start_time": "never", "sort": [{"mitre": "asc"}]})
+        assert sorted(detail["field"] for detail in answer.error["details"]) == ["sort[0]", "start_time", "time_zone"]

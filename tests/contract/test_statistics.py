@@ -142,6 +142,7 @@ def test_the_lists_own_parameters_are_taken_and_change_nothing(api: Api) -> None
         ({"intervall": "1h"}, "intervall"),
         ({"size": -1}, "size"),
         ({"from": "x"}, "from"),
+        ({"sort": [{"mitre": "asc"}]}, "sort[0]"),
         ({"pit": 5}, "pit"),
         ({"time_zone": "Mars"}, "time_zone"),
         ({"start_time": "now", "end_time": "now-1d"}, "start_time"),

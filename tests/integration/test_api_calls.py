@@ -241,9 +241,6 @@ class TestBodies:
         assert (answer.status, answer.error["type"]) == (400, "validation_error")
         assert answer.error["details"] == [{"field": "", "reason": reason}]
 
-    def test_of_a_key_given_twice_the_last_counts(self, api: Api) -> None:
-        assert api.send("POST", "incidents_full_types", b'{"size": -1, "size": 1}').status == 200
-
     def test_no_body_is_an_empty_one(self, api: Api) -> None:
         assert api.send("GET", "incidents_full_types", b"").status == 200
         assert api.send("GET", "incidents_full_types", b" \n").status == 200

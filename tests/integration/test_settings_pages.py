@@ -83,6 +83,8 @@ def test_a_faulty_form_comes_back_with_what_was_typed(new_indices: None, client:
     page = answer.content.decode()
     assert 'value="My label"' in page
     assert "a field of the product itself" in page
+    answer = client.post(reverse("settings-field-new"), FIELD | {"name": "size"})
+    assert "a parameter of lists in the API" in answer.content.decode()
 
 
 def test_the_check_shows_live_values_and_a_conflict_before_saving(new_indices: None, client: Client) -> None:

@@ -30,6 +30,7 @@ from imweb.incidents.editing.rules import (
 from imweb.incidents.fields import (
     ENTITIES,
     FIELD_NAME,
+    PARAMETERS,
     FieldDef,
     Kind,
     Registry,
@@ -202,6 +203,8 @@ def _value(name: str, value: Any, rules: Rules, known: Registry, new: list[Field
 def _new_field(name: str, value: Any) -> FieldDef:
     if not FIELD_NAME.fullmatch(name):
         raise _Misfit("a new field's name has letters, digits and underscores, at most 63, and begins with a letter")
+    if name in PARAMETERS:
+        raise _Misfit("is a parameter of lists and so no field's name; choose another")
     if settings.IM_STRICT_FIELDS:
         raise _Misfit("there is no such field; an administrator can define it")
     kind = Kind.KEYWORD if value in (None, "") else infer_kind(value)

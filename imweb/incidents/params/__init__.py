@@ -8,7 +8,7 @@ from typing import Any
 
 from imweb.errors import Detail, QueryRejected, ValidationFailed
 from imweb.incidents import guard, querylang, times
-from imweb.incidents.fields import Registry
+from imweb.incidents.fields import PARAMETERS, Registry
 from imweb.incidents.params.asked import (
     DEFAULT_SIZE,
     INTERVALS,
@@ -66,6 +66,7 @@ __all__ = [
     "parse_sort",
     "parse_statistics",
     "sort_entries",
+    "sort_of",
     "text_clause",
     "typed",
     "unknown",
@@ -74,9 +75,7 @@ __all__ = [
 
 Json = dict[str, Any]
 DEFAULT_FIELD_SIZE = 1_000
-LISTING_NAMES = frozenset(
-    ["pit", "from", "size", "sort", "search_after", "next", "start_time", "end_time", "time_zone", "with_total_docs"]
-)
+LISTING_NAMES = PARAMETERS
 
 
 def parse_listing(raw: Mapping[str, Any], *, registry: Registry, zone: str, lenient: bool = False) -> ListQuery:
@@ -89,10 +88,7 @@ def parse_listing(raw: Mapping[str, Any], *, registry: Registry, zone: str, leni
     filters = _filters(params, registry, zone, faults)
     sort = sort_of(params.sort, registry, faults)
     cursor = params.search_after or params.next
-    if params.search_after and params.next and params.search_after != params.next:
-        faults.append(Detail("next", "given together with another 'search_after'; send one of them"))
-    if cursor and params.from_:
-        faults.append(Detail("from", "0 or left out when 'search_after' is given"))
+    _place(params, faults)
     _raise(faults)
     return ListQuery(filters, params.pit, params.from_, params.size, sort, cursor, params.with_total_docs)
 
@@ -105,7 +101,8 @@ def parse_statistics(
     ignored = {"from", "size", "with_total_docs", "sort", "search_after", "next"}
     # They are checked as on the list ("the parameters are similar"), so that a wrong one is not silently dropped.
     shared = {name: value for name, value in raw.items() if name in ignored}
-    validated(ListingParams, shared, faults, lenient=lenient)
+    listed = validated(ListingParams, shared, faults, lenient=lenient)
+    sort_of(listed.sort, registry, faults)
     rest = {name: value for name, value in raw.items() if name not in ignored}
     params = validated(StatisticsParams, rest, faults, lenient=lenient)
     filters = _filters(params, registry, zone, faults)
@@ -141,8 +138,7 @@ def parse_field_listing(parameters: Mapping[str, Sequence[str]], *, registry: Re
     base = _filters(params, registry, zone, faults)
     sort = sort_of(params.sort, registry, faults)
     cursor = params.search_after or params.next
-    if cursor and params.from_:
-        faults.append(Detail("from", "0 or left out when 'search_after' is given"))
+    _place(params, faults)
     _raise(faults)
     narrowed = Filters(
         fields=tuple(filters),
@@ -152,6 +148,14 @@ def parse_field_listing(parameters: Mapping[str, Sequence[str]], *, registry: Re
         zone=base.zone,
     )
     return ListQuery(narrowed, params.pit, params.from_, params.size, sort, cursor, params.with_total_docs)
+
+
+def _place(params: ListingParams, faults: list[Detail]) -> None:
+    """Add what contradicts itself in where a page begins."""
+    if params.search_after and params.next and params.search_after != params.next:
+        faults.append(Detail("next", "given together with another 'search_after'; send one of them"))
+    if (params.search_after or params.next) and params.from_:
+        faults.append(Detail("from", "0 or left out when 'search_after' is given"))
 
 
 def _filters(params: FilterParams, registry: Registry, zone: str, faults: list[Detail]) -> Filters:
@@ -208,7 +212,7 @@ def _clause(text: str, faults: list[Detail]) -> Json | None:
     try:
         clause = guard.read(text, "search_query", guard.Limits())
     except guard.Fault as fault:
-        faults.append(Detail(fault.path, f"a JSON text holding one query clause; this {fault.reason}"))
+        faults.append(Detail(fault.path, f"a JSON text holding one query clause, but: {fault.reason}"))
         return None
     if not isinstance(clause, dict):
         faults.append(Detail("search_query", 'a JSON text holding one query clause, for example {"match_all":{}}'))

@@ -142,6 +142,7 @@ def _no_math(name: str, faults: list[Detail]) -> None:
 
 def unknown(name: str, registry: Registry) -> str:
     """Say that a field does not exist, and which one may be meant."""
-    near = registry.nearest(name)
+    # By its full name: the search bar's short ones are taken there alone.
+    near = registry.resolve(name) or registry.resolve(registry.nearest(name) or "")
     shown = name if len(name) <= 64 else f"{name[:64]}…"
-    return f"'{shown}' is no field" + (f"; did you mean '{near}'?" if near else "")
+    return f"'{shown}' is no field" + (f"; did you mean '{near.name}'?" if near else "")
