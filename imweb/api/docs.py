@@ -88,7 +88,7 @@ def _entry(document: Json, address: str, method: str, path: str, operation: Json
     parameters = [
         Row(
             item["name"],
-            "path" if item["in"] == "path" else "address",
+            "address" if item["in"] == "query" else item["in"],
             _type(item["schema"]),
             item["required"],
             _default(item["schema"]),
@@ -105,7 +105,7 @@ def _entry(document: Json, address: str, method: str, path: str, operation: Json
         method,
         path,
         operation["summary"],
-        _html(operation["description"]),
+        _html(f"{operation['description']}\n\n{operation.get('requestBody', {}).get('description', '')}"),
         # Where both places are open the table of the body says it all.
         [*(row for row in parameters if row.where == "path" or row.name not in in_body), *body],
         _curl(address, method, path, operation, example, media),

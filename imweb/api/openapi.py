@@ -157,6 +157,9 @@ def _query_parameters(operation: Operation, models: Json) -> list[Json]:
                     "schema": plain,
                 }
             )
+    for name, text in operation.headers.items():
+        schema = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
+        found.append({"name": name, "in": "header", "required": False, "description": text, "schema": schema})
     if operation.open_query:
         found.append(
             {

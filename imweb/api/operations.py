@@ -81,6 +81,7 @@ class Operation:
     open_query: str = ""  # what further parameters of the address mean; empty: there are none
     query_only: bool = False  # the parameters stand in the address, the body is something else
     lines: bool = False  # the body is NDJSON
+    headers: Mapping[str, str] = field(default_factory=dict)  # those that it reads, with their meaning
     undocumented: bool = False  # a corner that the document need not show
     page: bool = False  # a page for people, who are sent to sign in
     answers: Mapping[int, Any] = field(default_factory=dict)

@@ -72,6 +72,11 @@ NDJSON, up to 10,000 items: `{"update": {"_id": "…"}}` and then the changed fi
 of `{"_meta": {"id": "…"}, …}` alone; or `{"create": {"_id": "…"}}` and then the incident. A bad line fails alone.
 """
 
+IDEMPOTENCY_KEY = """\
+A name of your own for this very request, 1 to 128 characters of ASCII without blanks. When the same lines come again
+under it, what was done is not done again, and what was lost is done; other lines are another request.
+"""
+
 ANSWERS = {200: "Done.", 201: "Created.", 202: "Accepted: it goes on in the background."}
 
 # Status → type, reason, details of the example.

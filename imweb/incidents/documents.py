@@ -79,9 +79,9 @@ def key_of(kind: DocKind, doc_id: str) -> str:
     return f"{kind}/{doc_id}"
 
 
-def new_id(kind: DocKind) -> str:
-    """Return a fresh id: `i` or `a`, then a UUID."""
-    return f"{kind[0]}{uuid.uuid4()}"
+def new_id(kind: DocKind, seed: str | None = None) -> str:
+    """Return a fresh id: `i` or `a`, then a UUID; the same for the same seed."""
+    return f"{kind[0]}{uuid.uuid4() if seed is None else uuid.uuid5(uuid.NAMESPACE_OID, seed)}"
 
 
 def id_fault(doc_id: str) -> str | None:

@@ -355,6 +355,32 @@ class TestBulkUpdate:
         answer = self.send(lead_api, '{"create": {"_id": "i1"}}', '{"title": "A", "event": {"x": 1, "x": 2}}')
         assert answer["errors"] is False
 
+    def test_sent_again_with_its_key_nothing_is_done_twice(self, lead_api: Api, admin_api: Api) -> None:
+        stored.incidents({"i1": {}})
+        lines = b'{"_meta": {"id": "i1"}, "comment": "same"}\n{"create": {}}\n{"title": "Made"}\n'
+
+        def sent(api: Api, content: bytes, key: str) -> list[Any]:
+            header = {"HTTP_IDEMPOTENCY_KEY": key}
+            answer = api.send("POST", "incidents/bulkUpdate", content, "application/x-ndjson", **header).ok()
+            return [next(iter(item.values())) for item in answer["items"]]
+
+        first = sent(lead_api, lines, "a")
+        assert [item["status"] for item in first] == [200, 201]
+        assert sent(lead_api, lines, "a") == first
+        assert [entry.get("comment") for entry in history(lead_api, "incidents/i1")] == ["same"]
+        # Another key, another body and another user are other requests.
+        for number, (api, content, key) in enumerate(
+            [(lead_api, lines, "b"), (lead_api, lines + b"\n", "a"), (admin_api, lines, "a")], 2
+        ):
+            assert sent(api, content, key)[1]["_id"] != first[1]["_id"]
+            assert len(history(lead_api, "incidents/i1")) == number
+
+    @pytest.mark.parametrize("key", ["", "a b", "ä", "x" * 129])
+    def test_what_is_no_key_is_400(self, lead_api: Api, key: str) -> None:
+        header = {"HTTP_IDEMPOTENCY_KEY": key}
+        answer = lead_api.send("POST", "incidents/bulkUpdate", b"{}\n", "application/x-ndjson", **header)
+        assert refused(answer).keys() == {"Idempotency-Key"}
+
     def test_nothing_or_a_parameter_is_400(self, lead_api: Api) -> None:
         failed(lead_api.send("POST", "incidents/bulkUpdate", b""), 400, "validation_error")
         answer = lead_api.send("POST", "incidents/bulkUpdate?refresh=true", b"{}\n")

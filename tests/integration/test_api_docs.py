@@ -94,6 +94,9 @@ def test_the_page_shows_every_operation_and_needs_no_other_server(indices: None,
     assert answer.status_code == 200
     for operation in routes.OPERATIONS:
         assert operation.page or operation.undocumented or f'id="{operation.id}"' in text
+    # Also what the lines of a bulk are, which no table of fields can say.
+    assert "lines\nof <code>" in text or "lines of <code>" in text
+    assert '<code class="im-code">Idempotency-Key</code><small>header</small>' in text
     assert "//cdn" not in text
     assert " style=" not in text
     assert "<script>" not in text

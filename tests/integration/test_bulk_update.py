@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 
 from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
 from imweb.errors import PayloadTooLarge, PermissionDenied, ValidationFailed
 from imweb.incidents import editing, history
 from imweb.opensearch import gateway, schema
-from tests import stored
+from tests import services, stored
 
 pytestmark = [pytest.mark.usefixtures("indices"), pytest.mark.django_db]
 ADMIN = Actor(1, "admin", permissions.ALL)
@@ -113,3 +117,69 @@ def test_ten_thousand_lines_with_a_hundred_bad_ones() -> None:
     assert gateway().count({"term": {"severity": "high"}}, index=schema.incidents_alias()) == 9_900
     assert gateway().count({"term": {"has_pending": True}}, index=schema.incidents_alias()) == 0
     assert gateway().count({"exists": {"field": "comment"}}, index=schema.history_alias()) == 9_900
+
+
+KILLED = """
+import os, signal, sys, django
+django.setup()
+from imweb.accounts import permissions
+from imweb.accounts.actor import Actor
+from imweb.incidents import editing
+from imweb.opensearch import Gateway
+calls = 0
+bulk = Gateway.bulk
+def counting(self, *args, **kwargs):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return bulk(self, *args, **kwargs)
+Gateway.bulk = counting
+editing.bulk(Actor(1, "admin", permissions.ALL), sys.stdin.buffer.read(), key="nightly")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_bulk_that_was_killed_goes_on_when_it_is_sent_again_with_its_key() -> None:
+    """Each entry once: those of before the kill, of after it, and of the copies that it left behind."""
+    ids = [f"i{number:04d}" for number in range(1_200)]
+    stored.incidents({doc_id: {} for doc_id in ids})
+    lines: list[Any] = []
+    for doc_id in ids:
+        lines += [{"update": {"_id": doc_id}}, {"severity": "high", "comment": "once"}]
+    lines += [{"create": {}}, {"title": "made once"}]
+    lines += [{"_meta": {"id": "i0000"}, "status": "in_progress"}, {"_meta": {"id": "i0000"}, "status": "new"}]
+    lines += [{"_meta": {"id": "i0000"}, "status": "verification"}]
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    env = os.environ | services.process_env() | {"DJANGO_SETTINGS_MODULE": "imweb.settings"}
+    # Between the second chunk's write and its copy, or thereabouts: copies go on beside the writes.
+    command = [sys.executable, "-c", KILLED, "4"]
+    died = subprocess.run(command, input=body, env=env, cwd=django_settings.BASE_DIR, check=False)
+    assert died.returncode == -9
+    gateway().refresh(schema.incidents_alias())
+    done = gateway().count({"term": {"severity": "high"}}, index=schema.incidents_alias())
+    assert 500 <= done < 1_200
+    editing.update(ADMIN, "incident", "i0001", {"severity": "low"})
+
+    answers = [[next(iter(i.values())) for i in _again(body)["items"]] for _attempt in range(2)]
+
+    for items in answers:
+        assert [item["status"] for item in items] == [200] * 1_200 + [201, 200, 200, 400]
+        assert "workflow" in items[-1]["error"]["reason"]
+    assert answers[0][1_200]["_id"] == answers[1][1_200]["_id"]
+    while history.sweep(older_than="now"):
+        gateway().refresh(schema.document_aliases())
+    gateway().refresh([schema.incidents_alias(), schema.history_alias()])
+    assert gateway().count({"match": {"comment": "once"}}, index=schema.history_alias()) == 1_200
+    assert gateway().count({"match": {"title": "made once"}}, index=schema.incidents_alias()) == 1
+    assert gateway().count({"term": {"has_pending": True}}, index=schema.incidents_alias()) == 0
+    assert source("i0001")["severity"] == "low"
+    assert [entry.type for entry in history.entries(ADMIN, "incident", "i0000")] == ["edit", "edit", "edit"]
+    # Other lines under the same key are another request, and so are the same ones without it.
+    assert send({"_meta": {"id": "i0002"}, "comment": "once"})[0]["result"] == "updated"
+    assert source("i0002")["rev"] == 3
+
+
+def _again(body: bytes) -> dict[str, Any]:
+    return editing.bulk(ADMIN, body, key="nightly").as_json()

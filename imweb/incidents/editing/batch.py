@@ -122,7 +122,7 @@ def _write_chunk(targets: Sequence[Target], context: Context, settle: Callable[[
         attempt += 1
         try:
             _read(open_)
-            _look_for_own(open_)
+            _look_for_own(open_, context)
         except (SearchUnavailable, SearchTimeout):
             if any(target.suspect for target in open_) and attempt > 1:
                 continue
@@ -157,38 +157,52 @@ def _read(targets: Sequence[Target]) -> None:
             target.stored = None
 
 
-def _look_for_own(targets: Sequence[Target]) -> None:
+def _look_for_own(targets: Sequence[Target], context: Context) -> None:
     """Find the steps that were made already, by us before an answer was lost or by whoever began this job."""
-    unsure = []
+    unsure: list[str] = []
+    made: set[str] = set()
+    suspects = []
     for target in targets:
         if not target.suspect:
             continue
         if target.frozen is not None and target.stored and target.stored.source.get("rev") == target.frozen:
             continue
-        own = {step.change for step in target.steps}
-        if target.stored and own & known_changes(target.stored.source):
-            _made(target)
-        else:
-            unsure += [(target, change) for change in own]
-    known = history.known([change for _target, change in unsure])
-    for target, change in unsure:
-        if change in known and not target.done:
-            _made(target)
+        suspects.append(target)
+        wanted = {step.change for step in target.steps}
+        own = wanted & known_changes(target.stored.source) if target.stored else set()
+        made |= own
+        unsure += sorted(wanted - own)
+    made |= history.known(unsure)
+    for target in suspects:
+        if any(step.change in made for step in target.steps):
+            _made(target, made, context)
 
 
-def _made(target: Target) -> None:
+def _made(target: Target, made: set[str], context: Context) -> None:
+    """Answer for a target that was written already, with all of its steps or none."""
     for step in target.steps:
-        step.result = {"create": "created"}.get(step.action, "updated")
+        if step.change in made:
+            step.error, step.result = None, {"create": "created"}.get(step.action, "updated")
+        elif step.error is None:
+            # It changed nothing then; why, its own words may still tell.
+            step.result = "noop"
+            try:
+                apply(step, target.kind or "incident", target.id, _source(target), context)
+            except ImError as error:
+                step.error, step.result = error, ""
         if target.stored:
             step.document = document(target.stored.index, target.id, target.stored.source)
     target.done = True
 
 
+def _source(target: Target) -> Json | None:
+    return target.stored.source if target.stored else None
+
+
 def _next(target: Target, context: Context) -> Json | None:
     """Return the source after all steps of a target, None when there is nothing to write."""
     kind = target.kind or "incident"
-    stored = target.stored
-    source = stored.source if stored else None
+    stored, source = target.stored, _source(target)
     index = stored.index if stored else schema.alias_of(kind)
     changed = False
     for step in target.steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from dataclasses import dataclass
@@ -42,9 +43,10 @@ class BulkResult:
         return {"took": self.took, "errors": self.errors, "items": self.items}
 
 
-def bulk(actor: Actor, lines: bytes) -> BulkResult:
+def bulk(actor: Actor, lines: bytes, *, key: str | None = None) -> BulkResult:
     """Make the changes of NDJSON lines; a bad line fails alone, in its place.
 
+    The same lines sent again with the same `key` go on where they ended: what was done then is not done again.
     Raises `PayloadTooLarge` over 10,000 items, `PermissionDenied`, `ValidationFailed` for no item at all.
     """
     started = time.perf_counter()
@@ -58,14 +60,16 @@ def bulk(actor: Actor, lines: bytes) -> BulkResult:
     if not (actor.may(permissions.BULK) and len(read) <= SMALL):
         actor.require(permissions.BULK_UNLIMITED)
     context = context_of(actor)
-    operation = uuid.uuid4().hex
+    operation = uuid.uuid4().hex if key is None else _operation(actor, key, lines)
     known = registry()
     targets: dict[str, Target] = {}
     steps: list[tuple[str, Any, Step | ImError]] = []
     for number, item in enumerate(read):
         doc_id = item.id
         if item.action == "create" and doc_id is None and not item.fault:
-            doc_id = new_id("incident")
+            doc_id = (
+                new_id("incident") if key is None else f"i{uuid.uuid5(uuid.NAMESPACE_OID, f'{operation}/{number}')}"
+            )
         try:
             _check(item.fault, doc_id)
             if item.action == "create" and item.id is not None:
@@ -86,7 +90,7 @@ def bulk(actor: Actor, lines: bytes) -> BulkResult:
             known = registry()
         step = Step(item.action, body.fields, body.rev, change_id(operation, number, doc_id))
         steps.append((item.action, doc_id, step))
-        target = targets.setdefault(doc_id, Target(None, doc_id, []))
+        target = targets.setdefault(doc_id, Target(None, doc_id, [], suspect=key is not None))
         if item.action == "create" and not target.steps:
             target.kind = "incident"
         target.steps.append(step)
@@ -96,6 +100,11 @@ def bulk(actor: Actor, lines: bytes) -> BulkResult:
     _write(list(targets.values()), context)
     items = [{action: _answer(doc_id, step)} for action, doc_id, step in steps]
     return BulkResult(round((time.perf_counter() - started) * 1000), items)
+
+
+def _operation(actor: Actor, key: str, lines: bytes) -> str:
+    """Return the same name for the same lines of the same user under one key, and another for others."""
+    return hashlib.sha256(f"{actor.user_id}/{key}/".encode() + hashlib.sha256(lines).digest()).hexdigest()
 
 
 def _write(targets: list[Target], context: Any) -> None:
