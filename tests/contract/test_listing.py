@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import time
+from datetime import datetime
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -726,6 +728,14 @@ class TestFieldFilters:
     )
     def test_a_fault_is_400_naming_the_parameter(self, api: Api, query: str, field: str, reason: str) -> None:
         assert refused(api.call("GET", f"{self.PATH}?{query}"))[field].startswith(reason)
+
+    def test_a_time_is_of_the_time_zone(self, api: Api) -> None:
+        """As wherever a time is given."""
+        moment = api.call("GET", f"{self.PATH}?size=1").ok()["docs"][0]["@timestamp"]
+        local = datetime.fromisoformat(moment).astimezone(ZoneInfo("Asia/Tokyo")).replace(tzinfo=None)
+        asked = f"{self.PATH}?@timestamp={local.isoformat(timespec='milliseconds')}"
+        assert ids(api.call("GET", asked).ok()) == []
+        assert len(ids(api.call("GET", f"{asked}&time_zone=Asia/Tokyo").ok())) == 1
 
     def test_a_filter_of_no_value_is_400_and_not_no_filter(self, api: Api) -> None:
         assert refused(api.call("GET", self.PATH, {"severity": []})) == {"severity": "one value or more"}

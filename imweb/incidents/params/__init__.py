@@ -116,38 +116,45 @@ def parse_field_listing(parameters: Mapping[str, Sequence[str]], *, registry: Re
     """Return the page that `GET /_im/incidents` asks for: every parameter that is not ours filters a field."""
     faults: list[Detail] = []
     scalars: Json = {}
-    filters: list[FieldFilter] = []
-    for name, values in parameters.items():
-        if name in LISTING_NAMES:
-            if len(set(values)) > 1:
-                faults.append(Detail(name, "given more than once with different values"))
-            scalars[name] = values[0]
-        else:
-            found = registry.get(name)
-            if found is None:
-                faults.append(Detail(name, unknown(name, registry)))
-            elif len(values) > MAX_VALUES:
-                faults.append(Detail(name, f"at most {MAX_VALUES} values"))
-            else:
-                converted = [typed(found, value, name, faults, zone) for value in values]
-                filters.append(FieldFilter(found, "is", tuple(v for v in converted if v is not None)))
+    for name in LISTING_NAMES & parameters.keys():
+        if len(set(parameters[name])) > 1:
+            faults.append(Detail(name, "given more than once with different values"))
+        scalars[name] = parameters[name][0]
     if isinstance(scalars.get("sort"), str):
         scalars["sort"] = sort_entries(str(scalars["sort"]), faults)
     scalars = {"size": str(DEFAULT_FIELD_SIZE), "start_time": None, "end_time": None, **scalars}
     params = validated(ListingParams, scalars, faults, lenient=True)
     base = _filters(params, registry, zone, faults)
+    others = {name: values for name, values in parameters.items() if name not in LISTING_NAMES}
+    fields = _field_filters(others, registry, base.zone, faults)
     sort = sort_of(params.sort, registry, faults)
     cursor = params.search_after or params.next
     _place(params, faults)
     _raise(faults)
     narrowed = Filters(
-        fields=tuple(filters),
+        fields=fields,
         start_time=base.start_time,
         end_time=base.end_time,
         with_aggregations=False,
         zone=base.zone,
     )
     return ListQuery(narrowed, params.pit, params.from_, params.size, sort, cursor, params.with_total_docs)
+
+
+def _field_filters(
+    parameters: Mapping[str, Sequence[str]], registry: Registry, zone: str, faults: list[Detail]
+) -> tuple[FieldFilter, ...]:
+    filters: list[FieldFilter] = []
+    for name, values in parameters.items():
+        found = registry.get(name)
+        if found is None:
+            faults.append(Detail(name, unknown(name, registry)))
+        elif len(values) > MAX_VALUES:
+            faults.append(Detail(name, f"at most {MAX_VALUES} values"))
+        else:
+            converted = [typed(found, value, name, faults, zone) for value in values]
+            filters.append(FieldFilter(found, "is", tuple(v for v in converted if v is not None)))
+    return tuple(filters)
 
 
 def _place(params: ListingParams, faults: list[Detail]) -> None:
