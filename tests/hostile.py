@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +67,20 @@ def kinds(foreign: str = "foreign") -> dict[str, Json]:
         "common": {"common": {"title": {"query": "x"}}},
         "pinned": {"pinned": {"ids": ["1"], "organic": inner}},
         "type": {"type": {"value": "_doc"}},
+        "span_gap": {"span_near": {"clauses": [{"span_gap": {"title": 2}}]}},
+        "span_field_masking": {"span_field_masking": {"query": {"span_term": {"key": "x"}}, "field": "title"}},
+        "mlt": {"mlt": {"like": [{"_index": foreign, "_id": "1"}]}},
+        "terms lookup stored": {"terms": {"group_numbers": {**elsewhere, "store": True}}},
+        "geo_shape other": {"geo_shape": {"title": {"indexed_shape": {"index": foreign, "id": "1", "path": "query"}}}},
+        "neural_knn": {"neural_knn": {"vector": {"vector": [1, 2], "k": 5}}},
+        "ids of an index": {"ids": {"values": ["1"], "_index": foreign}},
+        "derived field": {"term": {"derived.x": "a"}},
+        "a whole search": {"query": inner, "size": 10_000},
+        "a whole query": {"query": inner},
+        "aggregations": {"aggs": {"all": {"global": {}}}},
+        "runtime mappings": {"match_all": {}, "derived": {"x": _SCRIPT}},
+        "rescore": {"rescore": {"query": {"rescore_query": inner}}},
+        "collapse": {"match_all": {}, "collapse": {"field": "key", "inner_hits": {"name": "x"}}},
         "unknown": {"nonsense": {}},
         "_index": {"term": {"_index": foreign}},
         "_id": {"term": {"_id": "1"}},
@@ -112,5 +128,18 @@ CONTAINERS: dict[str, Callable[[Any], Json]] = {
     "function_score": lambda inner: {"function_score": {"query": inner}},
     "has_child": lambda inner: {"has_child": {"type": "x", "query": inner}},
     "script_score": lambda inner: {"script_score": {"query": inner, "script": {"source": "1"}}},
+    "function_score functions": lambda inner: {"function_score": {"functions": [{"filter": inner, "weight": 1}]}},
+    "has_parent": lambda inner: {"has_parent": {"parent_type": "x", "query": inner}},
+    "hybrid": lambda inner: {"hybrid": {"queries": [inner]}},
+    "pinned": lambda inner: {"pinned": {"ids": ["1"], "organic": inner}},
+    "terms lookup": lambda inner: {"terms": {"title.raw": {"index": "x", "path": "title", "query": inner}}},
+    "knn filter": lambda inner: {"knn": {"vector": {"vector": [1], "k": 1, "filter": inner}}},
+    "neural filter": lambda inner: {"neural": {"vector": {"query_text": "x", "filter": inner}}},
+    "span_multi": lambda inner: {"span_multi": {"match": inner}},
+    "span_near": lambda inner: {"span_near": {"clauses": [inner], "slop": 1}},
+    "field_masking_span": lambda inner: {"field_masking_span": {"query": inner, "field": "title"}},
+    "template": lambda inner: {"template": {"source": {"query": inner}}},
+    "wrapper": lambda inner: {"wrapper": {"query": base64.b64encode(json.dumps(inner).encode()).decode()}},
+    "query": lambda inner: {"query": inner},
     "deeper": lambda inner: {"bool": {"should": {"constant_score": {"filter": {"bool": {"must_not": [inner]}}}}}},
 }
