@@ -13,8 +13,8 @@ page's CSRF token in `X-CSRFToken` for every call that is not a GET.
 **Paths** work with and without a trailing slash. **GET and DELETE** take a JSON body; where a client or proxy drops
 it, scalar parameters may stand in the query string, and `incidents_full_types` takes POST.
 
-**Unknown parameters** are refused, so that a typo never widens a search. All faults of a request are reported
-together, each with the field it is in.
+**Unknown parameters** are refused, and one given twice with different values too, so that a typo never widens a search.
+All faults of a request are reported together, each with the field it is in.
 
 **Times** are ISO 8601, epoch milliseconds, or date math such as `now-1d/d`, rounded in `time_zone`. With a point in
 time they are fixed to its creation, so that page 7 sees the same window as page 1.
