@@ -25,14 +25,14 @@ from imweb.incidents import registry
 from imweb.incidents.setup import ensure_indices
 from imweb.opensearch.node import Node
 from tests import provider, services
+from tests.examples import examples
 from tests.settings import TEST_FOLDER
 
 # Playwright's synchronous interface runs a loop in the thread of the tests, where Django then refuses its database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
-# How long an example takes says something about the machine, not about the program.
-hypothesis_settings.register_profile("default", deadline=None)
-hypothesis_settings.register_profile("fuzz", deadline=None, max_examples=5_000)
+# For a property test that does not say its own number.
+hypothesis_settings.register_profile("default", examples(100))
 hypothesis_settings.load_profile("default")
 
 CHROMIUM_ARGUMENTS = [

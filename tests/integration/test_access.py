@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imweb.accounts.actor import Actor, actor_of
@@ -25,12 +25,11 @@ from imweb.incidents.rowfilters import row_filter
 from imweb.opensearch import gateway, schema
 from tests import stored
 from tests.api_client import Api, api_for
+from tests.examples import examples
 
 pytestmark = pytest.mark.django_db
 SECRET = "Zanzibar"
-IN_REAL_NODE = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+IN_REAL_NODE = examples(60)
 
 
 @pytest.fixture(autouse=True)
@@ -351,6 +350,7 @@ def many(indices: None) -> dict[str, dict[str, Any]]:
     return docs
 
 
+@pytest.mark.fuzz
 def test_searches_and_real_time_reads_agree_on_every_filter(many: dict[str, Any]) -> None:
     known = frozenset({"source", "incident_type"})
     docs = [

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from imweb.accounts.actor import Actor
@@ -31,20 +31,15 @@ from imweb.incidents.registry import registry
 from imweb.incidents.rowfilters import row_filter
 from imweb.opensearch import Stored, gateway, schema
 from tests import stored
+from tests.examples import examples
 
 pytestmark = pytest.mark.django_db
 Json = dict[str, Any]
 SOURCES = ["IT", "OT", "Cloud", None]
 TYPES = ["fraud", "malware", None]
 GRANTED = frozenset({"incident.view", "incident.comment", "incident.bulk"})
-EXAMPLES = settings(
-    max_examples=10,
-    deadline=None,
-    derandomize=True,
-    # Each example is two worlds of searches: making a failing one smaller would take minutes.
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+# Each example is two worlds of searches: making a failing one smaller would take minutes.
+PHASES = (Phase.explicit, Phase.generate)
 
 
 @pytest.fixture
@@ -215,10 +210,11 @@ def _plain(answer: Any) -> str:
     return json.dumps(answer, default=str, sort_keys=True)
 
 
+@pytest.mark.fuzz
 def test_every_answer_is_as_if_what_is_forbidden_had_never_been(everything: list[Stored]) -> None:
     tried: set[int] = set()
 
-    @EXAMPLES
+    @examples(10, phases=PHASES)
     @given(st.lists(FILTER, min_size=1, max_size=2), questions())
     def alike(filters: list[str], asked: Json) -> None:
         for text in filters:
@@ -243,8 +239,9 @@ def test_every_answer_is_as_if_what_is_forbidden_had_never_been(everything: list
 HIDEABLE = ["description", "source", "rule.name", "rule.id", "entities.host", "entities.user", "mitre", "resolution"]
 
 
+@pytest.mark.fuzz
 def test_every_answer_is_as_if_hidden_fields_held_nothing(everything: list[Stored]) -> None:
-    @settings(EXAMPLES, max_examples=5)
+    @examples(5, phases=PHASES)
     @given(st.sets(st.sampled_from(HIDEABLE), min_size=1, max_size=4), questions())
     def alike(hidden: set[str], asked: Json) -> None:
         actor = Actor(42, "shown less", GRANTED, hidden=frozenset(hidden))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imweb.accounts.actor import Actor, actor_of
@@ -20,13 +20,12 @@ from imweb.incidents.registry import registry
 from imweb.opensearch import gateway, schema
 from tests import hostile, stored
 from tests import services as servers
+from tests.examples import examples
 from tests.unit import oracle
 
 pytestmark = pytest.mark.django_db
 
-IN_REAL_NODE = settings(
-    max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+IN_REAL_NODE = examples(80)
 DOCUMENTS: dict[str, dict[str, Any]] = {
     f"i{number:03}": {
         "@timestamp": iso(stored.NOW - number * 1_000),
@@ -238,6 +237,7 @@ def _nested(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[
     )
 
 
+@pytest.mark.fuzz
 def test_any_allowed_clause_gives_what_plain_python_gives(actor: Actor, documents: None) -> None:
     @IN_REAL_NODE
     @given(st.recursive(_clause, _nested, max_leaves=8))
@@ -262,6 +262,7 @@ _entry = st.one_of(
 )
 
 
+@pytest.mark.fuzz
 def test_any_field_filters_give_what_plain_python_gives(actor: Actor, documents: None) -> None:
     @IN_REAL_NODE
     @given(st.lists(st.tuples(_entry, st.booleans()).map(lambda pair: {**pair[0], "exclude": pair[1]}), max_size=3))

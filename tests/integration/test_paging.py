@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from imweb.accounts.actor import actor_of
@@ -25,6 +25,7 @@ from imweb.incidents.models import CustomField
 from imweb.incidents.params import parse_listing
 from imweb.incidents.setup import ensure_indices
 from imweb.opensearch import gateway, schema
+from tests.examples import examples
 from tests.settings import RUN_ID
 
 Json = dict[str, Any]
@@ -238,14 +239,8 @@ STEPS = st.lists(
 )
 
 
-@settings(
-    max_examples=150,
-    # Making a failing walk shorter would take minutes.
-    phases=[Phase.explicit, Phase.generate],
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+# Making a failing walk shorter would take minutes.
+@examples(150, phases=[Phase.explicit, Phase.generate])
 @given(
     field=st.sampled_from(SORTABLE),
     descending=st.booleans(),

@@ -182,6 +182,7 @@ def crowd(expected: list[str]) -> Iterator[Crowd]:
     assert gateway().delete_pits([foreign]) == 1
 
 
+@pytest.mark.fuzz
 def test_they_leave_nothing_and_never_exceed_the_budget(crowd: Crowd, settings: Any) -> None:
     crowd.run()
     assert (crowd.served, crowd.wrong) == (CLIENTS, [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imweb.accounts.actor import Actor, actor_of
@@ -16,6 +16,7 @@ from imweb.incidents.querylang.nodes import And, Between, Compare, Field, Node, 
 from imweb.incidents.registry import registry
 from imweb.incidents.severities import severities
 from tests import stored
+from tests.examples import examples
 from tests.unit import oracle
 
 pytestmark = pytest.mark.django_db
@@ -92,13 +93,12 @@ def _combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(parts.map(And), parts.map(Or), inner.map(Not))
 
 
+@pytest.mark.fuzz
 def test_any_search_text_gives_what_plain_python_gives(actor: Actor, indices: None) -> None:
     stored.incidents(DOCUMENTS)
     ranks = {level.name: level.rank for level in severities()}
 
-    @settings(
-        max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    @examples(120)
     @given(st.recursive(_leaf, _combined, max_leaves=6))
     def compare(root: Node) -> None:
         expected = sorted(name for name, doc in DOCUMENTS.items() if oracle.text_matches(root, doc, ranks))

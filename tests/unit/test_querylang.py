@@ -7,13 +7,14 @@ from datetime import UTC
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imweb.errors import ValidationFailed
 from imweb.incidents import querylang
 from imweb.incidents.fields import Kind, Registry, custom_field, dynamic_field
 from imweb.incidents.querylang.nodes import And, Between, Compare, Field, Node, Not, Or, Query, Value, Words
+from tests.examples import examples
 
 NOW = 1_760_000_000_000
 REGISTRY = Registry.build([custom_field("risk", "number", "Risk")], [dynamic_field("seen", Kind.BOOLEAN)])
@@ -153,7 +154,7 @@ class TestFaults:
     def test_all_unknown_fields_are_told(self) -> None:
         assert [position for _reason, position in faults("severiti:a or hots:b")] == [0, 14]
 
-    @settings(max_examples=150)
+    @examples(150)
     @given(st.text(alphabet='ab:()"\\*?[]{}<>= \n' + "andortnoT", max_size=40))
     def test_any_text_is_read_or_refused(self, text: str) -> None:
         position = None
@@ -195,7 +196,7 @@ _nodes: st.SearchStrategy[Node] = st.recursive(
 )
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(_nodes)
 def test_written_and_read_again_it_is_the_same(root: Node) -> None:
     assert querylang.parse(querylang.to_text(Query(root))) == Query(root)

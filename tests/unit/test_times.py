@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imweb.incidents import times
+from tests.examples import examples
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -164,13 +165,13 @@ def test_shows_an_instant_in_a_zone() -> None:
     assert times.to_iso(times.MIN_MS, NEW_YORK) == "0001-01-01T00:00:00.000Z"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, times.MAX_MS), st.sampled_from([BERLIN, NEW_YORK, HAVANA, UTC]))
 def test_iso_round_trip(instant: int, tz) -> None:
     assert times.parse_instant(times.to_iso(instant, tz), now_ms=0, tz=UTC) == instant
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 4_000_000_000_000),
     st.sampled_from("yMwdhms"),
@@ -184,7 +185,7 @@ def test_rounding_encloses_the_instant(instant: int, unit: str, tz) -> None:
     assert times.parse_instant(f"{times.to_iso(down)}||/{unit}", now_ms=0, tz=tz) == down
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.text(max_size=40) | st.text("now-+/|0129dMyTZ:. ", max_size=20))
 def test_any_text_is_an_instant_or_bad(text: str) -> None:
     with contextlib.suppress(times.BadInstant):
