@@ -6,17 +6,23 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from imweb.configuration import store
-from imweb.grouping.rules import RULES
-from imweb.incidents.documents import new_source
+from imweb.demo.importing import parse
+from imweb.grouping.rules import FUNCTIONS, RULES
+from imweb.incidents.documents import iso, new_source
+from imweb.incidents.fields import Kind, dynamic_field
+from imweb.incidents.registry import ensure_mapped
 from imweb.opensearch import gateway, schema
 from tests import stored
 
 Json = dict[str, Any]
 Groups = dict[tuple[Any, ...], frozenset[str]]
 HOUR, DAY = 3_600_000, 86_400_000
+RANKS = ["informational", "low", "medium", "high", "critical"]
+DETECTIONS = Path(__file__).parents[3] / "shared/data/detections.ndjson"
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,27 @@ FIVE = [
         minimum=3,
         window={"kind": "open", "minutes": 600},
     ),
-    _rule("same-rule", ["rule.id"], lambda doc: doc["source"] != "proxy", filter="not source:proxy", minimum=4),
+    _rule(
+        "same-rule",
+        ["rule.id"],
+        lambda doc: doc["source"] != "proxy",
+        filter="not source:proxy",
+        minimum=4,
+        functions=[{"name": what, "function": what, "field": "score"} for what in FUNCTIONS]
+        + [
+            {"name": "began", "function": "min", "field": "@timestamp"},
+            {"name": "opening", "function": "first", "field": "severity"},
+            {"name": "closing", "function": "last", "field": "severity"},
+        ],
+        additional=["entities.user", "severity"],
+    ),
     _rule("rest", ["source", "severity"], lambda doc: True, minimum=1),
 ]
 
 
 def save_five() -> None:
     """Save the five rules in their order."""
+    ensure_mapped([dynamic_field("score", Kind.NUMBER)])
     for item in FIVE:
         store.save(RULES, item.data, by="test")
 
@@ -95,7 +115,20 @@ def generated(count: int, seed: int = 7) -> dict[str, Json]:
             "rule": {"id": f"r{draw.randrange(40)}", "name": "R"},
             "entities": entities,
         }
+        if draw.random() < 0.8:
+            found[f"i{seed}-{number}"]["score"] = draw.randrange(100)
     return found
+
+
+def detected() -> dict[str, Json]:
+    """Return the incidents of real detections by id, none where that file does not stand beside this repository."""
+    if not DETECTIONS.exists():
+        return {}
+    found = [parse(line) for line in DETECTIONS.read_bytes().splitlines()]
+    more = {"workflow_id": "default"}
+    return {
+        one.id: {**one.body, **more, "@timestamp": iso(one.time_ms), "score": len(one.body["title"])} for one in found
+    }
 
 
 def write(documents: Mapping[str, Json], order: Iterable[str] | None = None) -> None:
@@ -149,13 +182,48 @@ def actual() -> Groups:
         assert "op" not in source
         times = sorted(_ms(docs[doc_id]) for doc_id in ids)
         assert (_ms(source), _ms({"@timestamp": source["first_seen"]})) == (times[-1], times[0])
-        for function in rule.get("functions", ()):
-            different = {value for doc_id in ids for value in _values(docs[doc_id], function["field"])}
-            assert source["function_fields"][function["name"]] == len(different)
+        _check_figures(rule, source, [docs[doc_id] for doc_id in ids])
         key = (rule["name"], *values, _span(rule, docs[next(iter(ids))]))
         assert key not in found, "a group is made once"
         found[key] = frozenset(ids)
     return found
+
+
+def _check_figures(rule: Json, group: Json, members: list[Json]) -> None:
+    """Check what a group says of its incidents against what Python works out."""
+    wanted = {one["name"]: _worked_out(one, members) for one in rule.get("functions", ())}
+    # Moments are compared as such, whatever their form.
+    got = {name: _ms({"@timestamp": v}) if name == "began" else v for name, v in group["function_fields"].items()}
+    assert got == wanted
+    copied = {path: frozenset(v for doc in members for v in _values(doc, path)) for path in rule.get("additional", ())}
+    assert {path: _values(group["additional_fields"], path, flat=True) for path in copied} == copied
+    worst = max((doc["severity"] for doc in members if doc.get("severity")), key=RANKS.index, default=None)
+    assert group.get("severity") == worst
+    if "group_title" in rule:
+        hosts = sorted(_values(group["comparison_fields"], "entities.host", flat=True))
+        shown = ", ".join([*hosts[:3], *(["…"] if len(hosts) > 3 else [])])
+        assert group["title"] == f"{len(members)} on {shown} by {wanted['rules']} rules"
+    else:
+        assert group["title"] == rule["title"]
+
+
+def _worked_out(function: Json, members: list[Json]) -> Any:
+    path, what = function["field"], function["function"]
+    having = [doc for doc in members if _values(doc, path)]
+    values = [value for doc in having for value in _values(doc, path)]
+    if what == "min" and path == "@timestamp":
+        return min(map(_ms, members))
+    early = sorted(having, key=lambda doc: (_ms(doc), doc["key"]))
+    late = sorted(having, key=lambda doc: (-_ms(doc), doc["key"]))
+    return {
+        "count": lambda: len(having),
+        "distinct": lambda: len(set(values)),
+        "sum": lambda: sum(values),
+        "min": lambda: min(values, default=None),
+        "max": lambda: max(values, default=None),
+        "first": lambda: early[0][path] if early else None,
+        "last": lambda: late[0][path] if late else None,
+    }[what]()
 
 
 def _all(alias: str) -> list[Json]:

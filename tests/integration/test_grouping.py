@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ from imweb.demo.processes import Process
 from imweb.errors import ValidationFailed
 from imweb.grouping import engine, service
 from imweb.grouping import ready as rules_ready
-from imweb.grouping.models import StaleGroup, TailCheckpoint, Waiting
+from imweb.grouping.models import Generation, StaleGroup, TailCheckpoint, Waiting
 from imweb.grouping.placing import place
 from imweb.grouping.rules import RULES, GroupingRule
 from imweb.grouping.tasks import run_grouping
@@ -41,10 +40,9 @@ from imweb.incidents.registry import registry
 from imweb.incidents.services import list_documents
 from imweb.opensearch import gateway, schema
 from tests import services, stored
-from tests.integration.grouping_ground import actual, expected, generated, save_five, write
+from tests.integration.grouping_ground import DETECTIONS, actual, detected, expected, generated, save_five, write
 
 Json = dict[str, Any]
-DATA = Path(__file__).parents[3] / "shared/data/detections.ndjson"
 pytestmark = [
     pytest.mark.usefixtures("indices"),
     pytest.mark.django_db(transaction=True),
@@ -98,22 +96,31 @@ def on(host: str, *ids: str, **fields: Any) -> None:
     stored.incidents({one: {"entities": {"host": [host]}, **fields} for one in ids})
 
 
-@pytest.mark.skipif(not DATA.exists(), reason=f"{DATA.name} is not beside this repository")
+@pytest.mark.skipif(not DETECTIONS.exists(), reason=f"{DETECTIONS.name} is not beside this repository")
 def test_five_rules_over_real_detections_make_the_groups_that_python_works_out() -> None:
-    from imweb.demo.importing import parse
-    from imweb.incidents.documents import iso
-
-    found = [parse(line) for line in DATA.read_bytes().splitlines()]
-    documents = {one.id: {**one.body, "workflow_id": "default", "@timestamp": iso(one.time_ms)} for one in found}
-    save_five()
-    ids = [*documents, *list(documents)[:40]]
-    random.Random(3).shuffle(ids)
-    for start in range(0, len(ids), 70):
-        write(documents, ids[start : start + 70])
-        engine.run()
+    documents = detected()
     wanted = expected(documents)
     assert {key[0] for key in wanted} >= {"bad-host", "host-and-day", "user-and-rule", "same-rule"}
+    save_five()
+    write(documents)
+    engine.run()
     assert actual() == wanted
+    assert engine.run().joined == 0
+    # Once more from nothing: in any order, some twice, the eldest last and long after the others were grouped.
+    services.empty_indices()
+    forget_what_was_grouped()
+    ids = sorted(documents, key=lambda one: documents[one]["@timestamp"])
+    late, ids = ids[:40], [*ids[40:], *ids[60:100]]
+    random.Random(3).shuffle(ids)
+    for part in (ids[:70], ids[70:], late, late):
+        write(documents, part)
+        engine.run()
+    assert actual() == wanted
+
+
+def forget_what_was_grouped() -> None:
+    for model in (TailCheckpoint, Waiting, StaleGroup, Generation):
+        model.objects.all().delete()
 
 
 def test_order_duplicates_and_lateness_change_nothing() -> None:
@@ -137,9 +144,20 @@ def test_order_duplicates_and_lateness_change_nothing() -> None:
 
 
 WORKER = """
-import sys, time, django
+import datetime, itertools, sys, time, django
 django.setup()
-from imweb.grouping import engine
+from imweb.grouping import engine, tail
+from imweb.incidents.editing import locking
+from imweb.opensearch import Gateway
+tail.LEASE, locking.HOLD_MS = datetime.timedelta(seconds=3), 3_000
+last, number, bulk = int(sys.argv[1]), itertools.count(1), Gateway.bulk
+def writing(self, *args, **named):
+    found = bulk(self, *args, **named)
+    if found and next(number) == last:
+        print("midway", flush=True)
+        sys.stdin.readline()
+    return found
+Gateway.bulk = writing
 print("ready", flush=True)
 sys.stdin.readline()
 while True:
@@ -148,14 +166,16 @@ while True:
 """
 
 
-def worker(env: dict[str, str]) -> subprocess.Popen[str]:
-    """A process that groups for ever, once it reads a line."""
+def worker(env: dict[str, str], *, last: int = 0) -> subprocess.Popen[str]:
+    """A process that groups for ever, once it reads a line; after its `last` writing it says so and stands still."""
     environment = {**os.environ, **env, "DJANGO_SETTINGS_MODULE": "imweb.settings"}
-    pipe = subprocess.PIPE
-    found = subprocess.Popen([sys.executable, "-c", WORKER], env=environment, stdin=pipe, stdout=pipe, text=True)
-    assert found.stdout is not None
-    assert found.stdout.readline() == "ready\n"
-    return found
+    pipe, command = subprocess.PIPE, [sys.executable, "-c", WORKER, str(last)]
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+
+def says(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"{word}\n"
 
 
 def go(process: subprocess.Popen[str]) -> None:
@@ -164,28 +184,37 @@ def go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-def test_four_writers_and_two_workers_one_of_them_killed(process_env: dict[str, str]) -> None:
-    documents = generated(2_400, seed=11)
+# What the one that dies has written last: groups, locked and without an incident; incidents, their history not copied;
+# what follows for histories and locks.
+@pytest.mark.parametrize("last", [1, 3, 5])
+def test_four_writers_and_two_workers_one_of_them_killed_midway(process_env: dict[str, str], last: int) -> None:
+    documents = generated(600, seed=11) | detected()
+    wanted = expected(documents)
+    draw = random.Random(last)
     save_five()
-    workers = [worker(process_env), worker(process_env)]
+    workers = [worker(process_env, last=last), worker(process_env)]
     try:
-        ids = list(documents)
-        write(documents, ids[:1_200])
-        threads = [threading.Thread(target=write, args=(documents, ids[1_200 + n :: 4])) for n in range(4)]
+        ids = draw.sample(list(documents), len(documents))
+        write(documents, ids[:400])
+        for process in workers:
+            says(process, "ready")
+        go(workers[0])
+        says(workers[0], "midway")
+        assert TailCheckpoint.objects.get().owner, "it stands over its work"
+        go(workers[1])
+        # The rest, from four at once, each in an order of its own: everything comes twice, and some a third time.
+        threads = []
+        for number in range(4):
+            own = [*ids[400 + number % 2 :: 2], *ids[: 400 : 7 + number]]
+            threads.append(threading.Thread(target=trickle, args=(documents, draw.sample(own, len(own)))))
         for thread in threads:
             thread.start()
-        go(workers[0])
-        # It has read much and grouped little: the death falls into the midst of a page.
-        services.until(lambda: gateway().count({"match_all": {}}, index=schema.aggregations_alias()) > 0, 20)
         workers[0].send_signal(signal.SIGKILL)
         workers[0].wait()
-        assert TailCheckpoint.objects.get().owner, "it died over its work"
-        assert left()
-        go(workers[1])
+        assert left(), "it died over its work"
         for thread in threads:
             thread.join()
-        wanted = expected(documents)
-        services.until(lambda: not left(), 40)
+        services.until(lambda: not left(), 90)
         # What the dead one changed carries its history until the next sweep.
         gateway().refresh(schema.document_aliases())
         history.sweep(older_than="now")
@@ -194,6 +223,11 @@ def test_four_writers_and_two_workers_one_of_them_killed(process_env: dict[str, 
         for process in workers:
             process.kill()
             process.communicate()
+
+
+def trickle(documents: dict[str, Json], ids: list[str]) -> None:
+    for start in range(0, len(ids), 40):
+        write(documents, ids[start : start + 40])
 
 
 def test_saving_a_rule_has_a_celery_worker_group_at_once(celery_worker: Callable[..., Process]) -> None:
