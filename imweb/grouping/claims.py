@@ -34,6 +34,11 @@ class Claim:
     seen: Seen
 
 
+def seen_of(doc_id: str, source: Mapping[str, Any], time_ms: int) -> Seen:
+    """Return what is taken from an incident as it was read."""
+    return Seen(doc_id, time_ms, str(source.get("severity", "")), str(source.get("workflow_id", "")))
+
+
 def claims_of(
     rules: Sequence[GroupingRule],
     matched: Collection[str],

@@ -7,6 +7,7 @@ what was read twice is grouped once.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from imweb.grouping.models import StaleGroup
 from imweb.grouping.placing import place
 from imweb.grouping.ready import Ready
 from imweb.grouping.rules import RULES
+from imweb.incidents.editing import batch
 from imweb.incidents.editing.holding import ENGINE
 from imweb.incidents.editing.joining import RESULT
 from imweb.opensearch import gateway, schema
@@ -43,17 +45,20 @@ def run(*, seconds: float | None = None) -> Progress:
     deadline = None if seconds is None else time.monotonic() + seconds
     done = Progress()
     while deadline is None or time.monotonic() < deadline:
-        claimed = [own for one in tail.ahead(READER, schema.incidents_alias()) if (own := one.claim()) is not None]
-        if not claimed:
-            break
-        for at, stretch in enumerate(claimed):
+        claimed = 0
+        # One after the other: what this process has not begun is another's to read.
+        for one in tail.ahead(READER, schema.incidents_alias()):
+            if (stretch := one.claim()) is None:
+                continue
+            claimed += 1
             try:
                 _read(stretch, done)
             except BaseException:
-                for other in claimed[at:]:
-                    other.leave()
+                stretch.leave()
                 raise
-    done.freshened += _freshen(deadline)
+        if not claimed:
+            break
+    done.freshened += _freshen(lambda: deadline is None or time.monotonic() < deadline)
     forget_waiting(values(RULES))
     return done
 
@@ -66,21 +71,22 @@ def _read(stretch: tail.Stretch, done: Progress) -> None:
         search = ready.search(size=PAGE, fresh=True)
         clause, size = search.pop("clause"), search.pop("size")
         deleted: Json = {"term": {"deleted": True}}
-        for hits in stretch.pages([clause], [deleted], size=size, **search):
-            claims = [claim for hit in hits for claim in ready.claims(hit)]
-            done.claimed += len(claims)
-            done.joined += place(claims)
-            if not stretch.renew():
-                return
+        with batch.Settling() as settle:
+            for hits in stretch.pages([clause], [deleted], size=size, **search):
+                claims = [claim for hit in hits for claim in ready.claims(hit)]
+                done.claimed += len(claims)
+                done.joined += place(claims, settle)
+                if not stretch.renew():
+                    return
     _note_edited(stretch, ready)
-    done.freshened += _freshen(None)
+    done.freshened += _freshen(stretch.renew)
     stretch.done()
 
 
-def _freshen(deadline: float | None) -> int:
+def _freshen(go_on: Callable[[], bool]) -> int:
     total = 0
-    while deadline is None or time.monotonic() < deadline:
-        looked = freshen()
+    while go_on():
+        looked = freshen(go_on)
         total += looked
         # What cannot be written just now is left to the next run.
         if not looked or not StaleGroup.objects.exists():

@@ -16,8 +16,10 @@ MEMBERS = "incident_aggregation_result_id"
 # The union of what its incidents carry is bounded, so that a group of a million is no larger than one of fifty.
 MOST_VALUES = 50
 UNION = ("rule.id", "rule.name", "source", "mitre", *(f"entities.{entity}" for entity in ENTITIES))
-# OpenSearch allows 65,535 buckets an answer; a group takes at most len(UNION) × MOST_VALUES of them.
-AT_ONCE = 25
+# Levels of severity that a group counts; there are a handful.
+_LEVELS = 100
+# OpenSearch allows 65,535 buckets an answer.
+_MOST_BUCKETS = 60_000
 _PAGE = 10_000
 
 
@@ -48,39 +50,42 @@ class Figures:
 def figures(rule: GroupingRule, ids: Sequence[str], registry: Registry) -> dict[str, Figures]:
     """Return the figures of groups from what is searchable now; a group without incidents has a count of 0."""
     found: dict[str, Figures] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        found |= _some(rule, ids[start : start + AT_ONCE], registry)
+    most = len(UNION) + len(rule.additional)
+    at_once = _MOST_BUCKETS // (most * MOST_VALUES + _LEVELS + len(rule.functions) + 1)
+    parts = [list(ids[start : start + at_once]) for start in range(0, len(ids), at_once)]
+    subs = _subs(rule, registry)
+    answers = gateway().msearch([_body(part, subs) for part in parts], index=schema.incidents_alias()) if parts else []
+    for part, answer in zip(parts, answers, strict=True):
+        found |= {one: Figures(0) for one in part}
+        for bucket in answer["aggregations"]["groups"]["buckets"]:
+            found[bucket["key"]] = _read(rule, bucket)
+    for function in rule.functions:
+        if function.function == "distinct":
+            for one, number in _distinct(ids, registry, function).items():
+                found[one].functions[function.name] = number
     return found
 
 
-def _some(rule: GroupingRule, ids: Sequence[str], registry: Registry) -> dict[str, Figures]:
-    wanted = list(ids)
-    query = {"bool": {"filter": [{"terms": {MEMBERS: wanted}}], "must_not": [{"term": {"deleted": True}}]}}
+def _members(ids: Sequence[str]) -> Json:
+    return {"bool": {"filter": [{"terms": {MEMBERS: list(ids)}}], "must_not": [{"term": {"deleted": True}}]}}
+
+
+def _body(wanted: list[str], subs: Json) -> Json:
     aggs = {
         # By map: ordinals of every group there is would be built anew after each refresh.
         "groups": {
             "terms": {"field": MEMBERS, "include": wanted, "size": len(wanted), "execution_hint": "map"},
-            "aggs": _subs(rule, registry),
+            "aggs": subs,
         }
     }
-    answer = gateway().search(
-        {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}, index=schema.incidents_alias()
-    )
-    found = {one: Figures(0) for one in wanted}
-    for bucket in answer["aggregations"]["groups"]["buckets"]:
-        found[bucket["key"]] = _read(rule, bucket)
-    for function in rule.functions:
-        if function.function == "distinct":
-            for one, number in _distinct(query, wanted, registry, function).items():
-                found[one].functions[function.name] = number
-    return found
+    return {"size": 0, "track_total_hits": False, "query": _members(wanted), "aggs": aggs}
 
 
 def _subs(rule: GroupingRule, registry: Registry) -> Json:
     subs: Json = {
         "low": {"min": {"field": "@timestamp"}},
         "high": {"max": {"field": "@timestamp"}},
-        "severity": {"terms": {"field": "severity", "size": 100}},
+        "severity": {"terms": {"field": "severity", "size": _LEVELS}},
     }
     for path in dict.fromkeys((*UNION, *rule.additional)):
         known = registry.get(path)
@@ -139,7 +144,7 @@ def _moment(part: Mapping[str, Any]) -> str:
     return "" if part["value"] is None else iso(int(part["value"]))
 
 
-def _distinct(query: Json, wanted: Sequence[str], registry: Registry, function: Function) -> dict[str, int]:
+def _distinct(wanted: Sequence[str], registry: Registry, function: Function) -> dict[str, int]:
     """Count different values exactly: `cardinality` would only estimate them."""
     known = registry.get(function.field)
     counts = dict.fromkeys(wanted, 0)
@@ -147,6 +152,7 @@ def _distinct(query: Json, wanted: Sequence[str], registry: Registry, function: 
         return counts
     sources = [{"group": {"terms": {"field": MEMBERS}}}, {"value": {"terms": {"field": known.exact}}}]
     composite: Json = {"size": _PAGE, "sources": sources}
+    query = _members(wanted)
     while True:
         body = {"size": 0, "track_total_hits": False, "query": query, "aggs": {"pairs": {"composite": composite}}}
         pairs = gateway().search(body, index=schema.incidents_alias())["aggregations"]["pairs"]

@@ -8,13 +8,14 @@ them to the next.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from imweb.configuration.store import values
+from imweb.grouping import rows
 from imweb.grouping.bodies import described
 from imweb.grouping.figures import figures
 from imweb.grouping.keys import result_id
@@ -31,7 +32,8 @@ from imweb.opensearch import Stored, gateway, schema
 
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
-AT_ONCE = 250
+# Groups that are read, and their incidents made searchable, before their figures are worked out.
+AT_ONCE = 500
 # How late an incident of a fixed span may still make one that waits a group.
 LATEST = timedelta(days=30)
 _PAGE = 5_000
@@ -39,26 +41,28 @@ _PAGE = 5_000
 _MOST_LATER = 100
 
 
-def freshen(limit: int = 5_000) -> int:
-    """Bring the figures of groups up to date; return how many of them are now."""
+def freshen(go_on: Callable[[], bool] = lambda: True, *, limit: int = 5_000) -> int:
+    """Bring the figures of groups up to date, while told to go on; return how many of them are now."""
     _each_group()
-    rows = list(StaleGroup.objects.order_by("pk")[:limit])
-    if not rows:
+    asked = list(StaleGroup.objects.order_by("pk")[:limit])
+    if not asked:
         return 0
     finished = 0
     by_rule: dict[str, dict[str, list[int]]] = {}
-    for row in rows:
+    for row in asked:
         by_rule.setdefault(row.rule, {}).setdefault(row.result_id, []).append(row.pk)
     rules = {rule.name: rule for rule in values(RULES)}
     known = registry()
     for name, groups in by_rule.items():
         rule = rules.get(name)
         for ids in chunks(list(groups), AT_ONCE):
+            if not go_on():
+                break
             # The groups of a rule that was removed keep what they say.
             done = _some(rule, ids, known) if rule else ids
             finished += len(done)
             keys = [key for one in done for key in groups[one]]
-            for part in chunks(keys, AT_ONCE):
+            for part in chunks(keys, rows.AT_ONCE):
                 StaleGroup.objects.filter(pk__in=part).delete()
     if finished:
         note_write(None)

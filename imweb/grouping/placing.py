@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import Any
@@ -17,28 +17,27 @@ from typing import Any
 from django.utils import timezone
 
 from imweb.errors import VersionConflict
+from imweb.grouping import rows
 from imweb.grouping.bodies import first_body
-from imweb.grouping.claims import Claim, Seen
+from imweb.grouping.claims import Claim, Seen, seen_of
 from imweb.grouping.keys import result_id
-from imweb.grouping.models import Generation, StaleGroup, Waiting
+from imweb.grouping.models import Generation, Waiting
 from imweb.grouping.ready import chunks
+from imweb.grouping.rows import AT_ONCE
 from imweb.grouping.rules import GroupingRule
+from imweb.incidents import history
 from imweb.incidents.documents import key_of
 from imweb.incidents.editing import batch, holding, locking
 from imweb.incidents.editing.joining import GROUPING, texts
 from imweb.incidents.editing.rules import Rules
 from imweb.incidents.editing.steps import Context, Step, change_id
-from imweb.incidents.models import AggregationNumber
 from imweb.incidents.severities import severities
 from imweb.incidents.times import BadInstant, parse_instant
 from imweb.opensearch import Stored, gateway, schema
 
 Json = dict[str, Any]
+Settle = Callable[[list[Stored]], object]
 PATIENCE = 60.0  # seconds
-# An SQLite statement takes a limited number of values.
-AT_ONCE = 500
-# Generations before the newest that keep counting what came after them.
-_MOST_BEFORE = 20
 
 
 @dataclass(slots=True)
@@ -67,8 +66,14 @@ class Place:
         return list(dict.fromkeys([*self.claims, *self.also]))
 
 
-def place(claims: Iterable[Claim]) -> int:
-    """Put incidents into their groups; return how many joinings were made. Raises when a group stays locked."""
+Held = tuple[Place, Stored]
+
+
+def place(claims: Iterable[Claim], settle: Settle | None = None) -> int:
+    """Put incidents into their groups; return how many joinings were made. Raises when a group stays locked.
+
+    Who calls this several times gives one `batch.Settling`, so that histories are copied meanwhile.
+    """
     places: dict[str, Place] = {}
     for claim in claims:
         held = places.setdefault(claim.base, Place({}, base=claim.base))
@@ -76,7 +81,7 @@ def place(claims: Iterable[Claim]) -> int:
     for part in chunks(list(places), AT_ONCE):
         for row in Generation.objects.filter(base__in=part):
             places[row.base].generation = row.number
-    run = _Run(holding.engine_context(), uuid.uuid4().hex)
+    run = _Run(holding.engine_context(), uuid.uuid4().hex, settle)
     left = list(places.values())
     deadline = time.monotonic() + PATIENCE
     while left:
@@ -93,6 +98,7 @@ def place(claims: Iterable[Claim]) -> int:
 class _Run:
     context: Context
     owner: str
+    settle: Settle | None
     joined: int = 0
 
     def round(self, places: Sequence[Place]) -> int:
@@ -100,7 +106,7 @@ class _Run:
         ids = [one.id for one in places]
         found = gateway().mget([(schema.aggregations_alias(), one) for one in ids])
         now = holding.now_ms()
-        wanted: list[tuple[Place, Stored]] = []
+        wanted: list[Held] = []
         fresh: list[Place] = []
         busy = 0
         for one, stored in zip(places, found, strict=True):
@@ -113,8 +119,15 @@ class _Run:
             else:
                 holding.finish(stored, self.context)
                 wanted.append((one, stored))
-        self._join(wanted)
-        self._open(fresh)
+        held: list[Held] = []
+        try:
+            held += self._take(wanted)
+            held += self._open(fresh)
+            # All at once: an incident that joins one group and opens another is written once.
+            self._admit(held)
+        finally:
+            holding.release(self.owner, [stored for _one, stored in held])
+        self._settled([one for one, _stored in held])
         return busy
 
     def _next_generation(self, one: Place) -> None:
@@ -124,51 +137,55 @@ class _Run:
         if not made and row.number < one.generation:
             Generation.objects.filter(base=one.base, number__lt=one.generation).update(number=one.generation)
 
-    def _join(self, wanted: Sequence[tuple[Place, Stored]]) -> None:
-        """Take the locks of groups that stand, with the names of all who join, and have them join."""
-        rows = _waiting([one.id for one, _stored in wanted])
+    def _take(self, wanted: Sequence[Held]) -> list[Held]:
+        """Take the locks of groups that stand, with the names of all who join; return those that were free."""
+        waiting = rows.waiting([one.id for one, _stored in wanted])
         for one, _stored in wanted:
-            one.also = [row.incident for row in rows.get(one.id, ())]
+            one.also = [row.incident for row in waiting.get(one.id, ())]
         ops = [(stored, locking.joining_op(self.owner, holding.now_ms(), one.members)) for one, stored in wanted]
-        taken = [
+        return [
             (one, stored) for (one, _read), stored in zip(wanted, holding.take(ops), strict=True) if stored is not None
         ]
-        self._admit(taken)
-        for one, stored in taken:
-            _forget([row.pk for row in rows.get(stored.id, ())])
-            one.claims.clear()
 
-    def _admit(self, held: Sequence[tuple[Place, Stored]]) -> None:
+    def _admit(self, held: Sequence[Held]) -> None:
         if not held:
             return
         # Under the lock: who works figures out leaves a group alone that is locked, and its rows stand.
-        _stale([one for one, _stored in held])
+        rows.stale([(one.base, one.generation, one.rule.name) for one, _stored in held])
         wanted: dict[str, list[holding.Membership]] = {}
         for one, stored in held:
             for doc_id in one.members:
                 wanted.setdefault(doc_id, []).append(holding.membership_of(stored))
-        try:
-            for fault in holding.join(wanted, self.context):
-                raise fault
-            self.joined += sum(len(groups) for groups in wanted.values())
-        finally:
-            holding.release(self.owner, [stored.id for _one, stored in held])
+        for fault in holding.join(wanted, self.context, self.settle):
+            raise fault
+        self.joined += sum(len(groups) for groups in wanted.values())
 
-    def _open(self, fresh: Sequence[Place]) -> None:
+    def _settled(self, places: Sequence[Place]) -> None:
+        """Forget who waited and has joined; who began to wait meanwhile joins in the next round, named in a lock."""
+        left = rows.waiting([one.id for one in places])
+        gone = []
+        for one in places:
+            waiting, joined = left.get(one.id, []), set(one.members)
+            gone += [row.pk for row in waiting if row.incident in joined]
+            if all(row.incident in joined for row in waiting):
+                one.claims.clear()
+        rows.forget(gone)
+
+    def _open(self, fresh: Sequence[Place]) -> list[Held]:
         """Make the groups that are large enough; what is not waits, written down before it is looked once more."""
         alone = [one for one in fresh if not one.waits and len(one.claims) < one.rule.minimum]
         now = timezone.now()
-        rows = [
+        new = [
             Waiting(result_id=one.id, rule=one.rule.name, incident=doc_id, at=now)
             for one in alone
             for doc_id in one.claims
         ]
-        Waiting.objects.bulk_create(rows, ignore_conflicts=True, batch_size=AT_ONCE)
-        _stale([one for one in alone if one.generation])
+        Waiting.objects.bulk_create(new, ignore_conflicts=True, batch_size=AT_ONCE)
+        rows.stale([(one.base, one.generation, one.rule.name) for one in alone if one.generation])
         ready = [one for one in fresh if one.waits or len(one.claims) >= one.rule.minimum]
         for one in alone:
             one.waits = True
-        waiting = _waiting([one.id for one in ready])
+        waiting = rows.waiting([one.id for one in ready])
         others = self._company(ready, waiting)
         made = []
         for one in ready:
@@ -177,9 +194,9 @@ class _Run:
                 made.append((one, company))
             else:
                 one.claims.clear()
-        self._make(made)
+        return self._make(made)
 
-    def _company(self, places: Sequence[Place], waiting: Mapping[str, Sequence[Waiting]]) -> dict[str, list[Seen]]:
+    def _company(self, places: Sequence[Place], waiting: Mapping[str, Sequence[rows.Waits]]) -> dict[str, list[Seen]]:
         """Return who waits for each group and is still there, alone and young enough for it."""
         wanted: list[tuple[Place, str]] = []
         for one in places:
@@ -199,14 +216,14 @@ class _Run:
             for (one, doc_id), stored in zip(part, read, strict=True):
                 source = stored.source if stored else {"deleted": True}
                 if not source.get("deleted") and one.rule.name not in texts(source, GROUPING):
-                    found.setdefault(one.id, []).append(_seen(doc_id, source))
+                    found.setdefault(one.id, []).append(seen_of(doc_id, source, _ms(source.get("@timestamp"), 0)))
         return found
 
-    def _make(self, made: Sequence[tuple[Place, list[Seen]]]) -> None:
+    def _make(self, made: Sequence[tuple[Place, list[Seen]]]) -> list[Held]:
         """Make groups, locked by us until their first incidents have joined; one that others make is found later."""
         if not made:
-            return
-        numbers = _numbers([one.id for one, _company in made])
+            return []
+        numbers = rows.numbers([one.id for one, _company in made])
         ranks = {level.name: level.rank for level in severities()}
         targets = []
         for one, company in made:
@@ -226,7 +243,13 @@ class _Run:
                 body.pop("workflow_id", None)
             step = Step("create", body, None, change_id(self.owner, 0, key_of("aggregation", one.id)))
             targets.append(batch.Target("aggregation", one.id, [step]))
-        batch.write(targets, self.context)
+        written: dict[str, Stored] = {}
+
+        def keep(new: list[Stored]) -> None:
+            # Letting go of the lock writes the group once more: what it carries leaves it then.
+            written.update((stored.id, stored) for stored in history.relieved(new))
+
+        batch.write(targets, self.context, keep)
         ours = []
         for (one, _company), target in zip(made, targets, strict=True):
             error = target.steps[0].error
@@ -234,16 +257,12 @@ class _Run:
                 ours.append(one)
             elif not isinstance(error, VersionConflict):
                 raise error
-        stored = gateway().mget([(schema.aggregations_alias(), one.id) for one in ours])
-        held = [(o, s) for o, s in zip(ours, stored, strict=True) if s and locking.owner_of(s.source) == self.owner]
-        self._admit(held)
-        left = _waiting([found.id for _one, found in held])
-        for one, found in held:
-            rows, joined = left.get(found.id, []), set(one.members)
-            _forget([row.pk for row in rows if row.incident in joined])
-            # Who began to wait while the group was made joins in the next round, named in a lock as all are.
-            if all(row.incident in joined for row in rows):
-                one.claims.clear()
+        # Where the answer was lost, the group is looked for.
+        lost = [one.id for one in ours if one.id not in written]
+        for stored in gateway().mget([(schema.aggregations_alias(), one) for one in lost]):
+            if stored and locking.owner_of(stored.source) == self.owner:
+                written[stored.id] = stored
+        return [(one, written[one.id]) for one in ours if one.id in written]
 
 
 def over(rule: GroupingRule, source: Mapping[str, Any], rules: Rules, now_ms: int) -> bool:
@@ -253,43 +272,6 @@ def over(rule: GroupingRule, source: Mapping[str, Any], rules: Rules, now_ms: in
     if rule.window.kind == "fixed":
         return False
     return now_ms - _ms(source.get("created_at"), now_ms) > rule.window.minutes * 60_000
-
-
-def _stale(places: Sequence[Place]) -> None:
-    """Have figures worked out anew: of groups, and of those before them, which count what came after they closed."""
-    rows = (
-        StaleGroup(result_id=result_id(one.base, number), rule=one.rule.name)
-        for one in places
-        for number in range(max(0, one.generation - _MOST_BEFORE), one.generation + 1)
-    )
-    StaleGroup.objects.bulk_create(rows, batch_size=AT_ONCE)
-
-
-def _waiting(ids: Sequence[str]) -> dict[str, list[Waiting]]:
-    found: dict[str, list[Waiting]] = {}
-    for part in chunks(ids, AT_ONCE):
-        for row in Waiting.objects.filter(result_id__in=part).order_by("pk"):
-            found.setdefault(row.result_id, []).append(row)
-    return found
-
-
-def _forget(keys: Sequence[int]) -> None:
-    for part in chunks(keys, AT_ONCE):
-        Waiting.objects.filter(pk__in=part).delete()
-
-
-def _numbers(ids: Sequence[str]) -> dict[str, int]:
-    numbers: dict[str, int] = {}
-    for part in chunks(ids, AT_ONCE):
-        rows = AggregationNumber.objects
-        rows.bulk_create([AggregationNumber(result_id=one) for one in part], ignore_conflicts=True)
-        numbers.update(rows.filter(result_id__in=part).values_list("result_id", "pk"))
-    return numbers
-
-
-def _seen(doc_id: str, source: Mapping[str, Any]) -> Seen:
-    time_ms = _ms(source.get("@timestamp"), 0)
-    return Seen(doc_id, time_ms, str(source.get("severity", "")), str(source.get("workflow_id", "")))
 
 
 def _ms(value: Any, otherwise: int) -> int:

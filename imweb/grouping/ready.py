@@ -10,7 +10,7 @@ from typing import Any
 
 from imweb.configuration.store import Item, items
 from imweb.errors import ImError
-from imweb.grouping.claims import Claim, Seen, claims_of
+from imweb.grouping.claims import Claim, claims_of, seen_of
 from imweb.grouping.rules import RULES, GroupingRule
 from imweb.incidents import access
 from imweb.incidents.clauses import date_range
@@ -61,7 +61,7 @@ class Ready:
         if blank:
             source = {name: value for name, value in source.items() if name != GROUPING}
         times = hit.get("fields", {}).get("@timestamp") or [0]
-        seen = Seen(hit["_id"], int(times[0]), str(source.get("severity", "")), str(source.get("workflow_id", "")))
+        seen = seen_of(hit["_id"], source, int(times[0]))
         return claims_of(self.rules, frozenset(hit.get("matched_queries", ())), source, seen, self.access)
 
 

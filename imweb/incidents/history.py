@@ -174,6 +174,20 @@ def copy(pending: Iterable[Json]) -> set[str]:
     return done
 
 
+def relieved(written: Sequence[Stored]) -> list[Stored]:
+    """Copy what documents carry; return them as they may be written now, those whose entries stand without them."""
+    try:
+        copied = copy(entry for stored in written for entry in stored.source.get("pending") or ())
+    except ImError:
+        return list(written)
+    return [
+        replace(stored, source={**stored.source, "pending": [], "has_pending": False})
+        if all(entry["change"] in copied for entry in stored.source.get("pending") or ())
+        else stored
+        for stored in written
+    ]
+
+
 def settle(written: Sequence[Stored]) -> None:
     """Copy what documents carry, then let them drop it; what cannot be done now is left to the sweep.
 
@@ -181,11 +195,9 @@ def settle(written: Sequence[Stored]) -> None:
     """
     carrying = [stored for stored in written if stored.source.get("has_pending") or stored.source.get("deleted")]
     try:
-        copied = copy(entry for stored in carrying for entry in stored.source.get("pending") or ())
         lines: list[Json] = []
-        for stored in carrying:
-            rest = [entry for entry in stored.source.get("pending") or () if entry["change"] not in copied]
-            if rest:
+        for stored in relieved(carrying):
+            if stored.source.get("pending"):
                 continue
             action = {
                 "_index": stored.index,
@@ -196,7 +208,7 @@ def settle(written: Sequence[Stored]) -> None:
             if stored.source.get("deleted"):
                 lines.append({"delete": action})
             else:
-                lines += [{"index": action}, {**stored.source, "pending": [], "has_pending": False}]
+                lines += [{"index": action}, stored.source]
         gateway().bulk(lines)
     except ImError:
         # The change stands, its entry with it; readers of the history see it there.

@@ -74,14 +74,14 @@ class Settling:
             self._waiting.popleft().result()
 
 
-def write(targets: Sequence[Target], context: Context, settling: Settling | None = None) -> None:
+def write(targets: Sequence[Target], context: Context, settle: Callable[[list[Stored]], object] | None = None) -> None:
     """Make the steps of every target; each step carries its outcome afterwards.
 
-    Who writes in several calls gives them one `settling`; else all is settled when this returns.
+    Who writes in several calls gives them one `Settling`; else all is settled when this returns.
     """
     try:
-        if settling is not None:
-            _write_all(targets, context, settling)
+        if settle is not None:
+            _write_all(targets, context, settle)
         elif len(targets) <= CHUNK:
             _write_all(targets, context, history.settle)
         else:

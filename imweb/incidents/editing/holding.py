@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,13 +41,20 @@ def membership_of(stored: Stored) -> Membership:
     return groupings[0], stored.id, int(stored.source["group_number"])
 
 
-def join(wanted: Mapping[str, Sequence[Membership]], context: Context) -> list[ImError]:
-    """Have incidents, by id, join groups whose locks are held; those that are gone stay away, other faults return."""
+def join(
+    wanted: Mapping[str, Sequence[Membership]],
+    context: Context,
+    settle: Callable[[list[Stored]], object] | None = None,
+) -> list[ImError]:
+    """Have incidents, by id, join groups whose locks are held; those that are gone stay away, other faults return.
+
+    `settle` is that of `batch.write`.
+    """
     targets = [
         batch.Target("incident", doc_id, [join_step(*one, key_of("incident", doc_id)) for one in groups])
         for doc_id, groups in wanted.items()
     ]
-    batch.write(targets, context)
+    batch.write(targets, context, settle)
     faults = [step.error for target in targets for step in target.steps if step.error is not None]
     return [error for error in faults if not isinstance(error, NotFound)]
 
@@ -77,21 +84,23 @@ def finish(stored: Stored, context: Context) -> None:
             raise fault
 
 
-def release(owner: str, result_ids: Sequence[str]) -> None:
-    """Let go of locks that are still this owner's; what cannot be done now expires by itself."""
-    left = list(result_ids)
+def release(owner: str, held: Sequence[Stored]) -> None:
+    """Let go of locks that are still this owner's; what cannot be done now expires by itself.
+
+    They are given as they were when they were taken: only what somebody has changed since is read anew.
+    """
     deadline = time.monotonic() + PATIENCE
-    while left and time.monotonic() < deadline:
+    while held and time.monotonic() < deadline:
         try:
-            read = gateway().mget([(schema.aggregations_alias(), one) for one in left])
-            held = [stored for stored in read if stored and locking.owner_of(stored.source) == owner]
             lines: list[Json] = []
             for stored in held:
                 lines += [_index(stored), locking.without(stored.source)]
             answers = [item["index"] for item in gateway().bulk(lines)]
+            left = [stored.id for stored, answer in zip(held, answers, strict=True) if answer["status"] == 409]
+            read = gateway().mget([(schema.aggregations_alias(), one) for one in left])
         except ImError:
             return
-        left = [stored.id for stored, answer in zip(held, answers, strict=True) if answer["status"] == 409]
+        held = [stored for stored in read if stored and locking.owner_of(stored.source) == owner]
 
 
 @contextmanager
@@ -108,7 +117,8 @@ def spreading(result_id: str, owner: str) -> Iterator[None]:
         op = locking.op_of(stored.source)
         if op is None or locking.expired(op, now_ms()):
             finish(stored, engine_context())
-            if take([(stored, locking.spreading_op(owner, now_ms()))])[0] is not None:
+            held = take([(stored, locking.spreading_op(owner, now_ms()))])[0]
+            if held is not None:
                 break
         if time.monotonic() > deadline:
             raise VersionConflict(
@@ -119,7 +129,7 @@ def spreading(result_id: str, owner: str) -> Iterator[None]:
     try:
         yield
     finally:
-        release(owner, [result_id])
+        release(owner, [held])
 
 
 def _index(stored: Stored) -> Json:
