@@ -8,19 +8,23 @@ from typing import Any
 
 from imweb.grouping.keys import Key, Partition, base_id, key_of, partition_of, span_of
 from imweb.grouping.rules import GroupingRule
-from imweb.incidents.editing.joining import GROUPING, texts
+from imweb.incidents.editing.joining import GROUPING, RESULT, texts
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a new group takes from an incident before its figures are worked out."""
+    """What a new group takes from an incident before its figures are worked out, and where it is a member already.
+
+    `groups` are pairs of a grouping and a result; an incident of several groups names each with each.
+    """
 
     id: str
     time_ms: int
     severity: str
     workflow: str
+    groups: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Claim:
 
 def seen_of(doc_id: str, source: Mapping[str, Any], time_ms: int) -> Seen:
     """Return what is taken from an incident as it was read."""
-    return Seen(doc_id, time_ms, str(source.get("severity", "")), str(source.get("workflow_id", "")))
+    groups = tuple((grouping, result) for grouping in texts(source, GROUPING) for result in texts(source, RESULT))
+    return Seen(doc_id, time_ms, str(source.get("severity", "")), str(source.get("workflow_id", "")), groups)
 
 
 def claims_of(

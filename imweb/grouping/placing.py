@@ -28,7 +28,7 @@ from imweb.grouping.rules import GroupingRule
 from imweb.incidents import history
 from imweb.incidents.documents import key_of
 from imweb.incidents.editing import batch, holding, locking
-from imweb.incidents.editing.joining import GROUPING, texts
+from imweb.incidents.editing.joining import GROUPING, RESULT, texts
 from imweb.incidents.editing.rules import Rules
 from imweb.incidents.editing.steps import Context, Step, change_id
 from imweb.incidents.severities import severities
@@ -49,6 +49,9 @@ class Place:
     waits: bool = False
     base: str = ""
     also: list[str] = field(default_factory=list)
+    # Groups, with their groupings, in which somebody is already who joins: an edit that came just before the joining
+    # is not seen any more, since the joining is the last change then.
+    others: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def id(self) -> str:
@@ -78,6 +81,7 @@ def place(claims: Iterable[Claim], settle: Settle | None = None) -> int:
     for claim in claims:
         held = places.setdefault(claim.base, Place({}, base=claim.base))
         held.claims[claim.seen.id] = claim
+        held.others.update(claim.seen.groups)
     for part in chunks(list(places), AT_ONCE):
         for row in Generation.objects.filter(base__in=part):
             places[row.base].generation = row.number
@@ -152,6 +156,7 @@ class _Run:
             return
         # Under the lock: who works figures out leaves a group alone that is locked, and its rows stand.
         rows.stale([(one.base, one.generation, one.rule.name) for one, _stored in held])
+        rows.stale_groups({pair for one, _stored in held for pair in one.others})
         wanted: dict[str, list[holding.Membership]] = {}
         for one, stored in held:
             for doc_id in one.members:
@@ -210,7 +215,7 @@ class _Run:
                 if row.incident not in one.claims and (one.rule.window.kind == "fixed" or row.at >= oldest)
             ]
         found: dict[str, list[Seen]] = {}
-        fields = ["@timestamp", "severity", "workflow_id", "deleted", GROUPING]
+        fields = ["@timestamp", "severity", "workflow_id", "deleted", GROUPING, RESULT]
         for part in chunks(wanted, AT_ONCE):
             read = gateway().mget([(schema.incidents_alias(), doc_id) for _one, doc_id in part], source=fields)
             for (one, doc_id), stored in zip(part, read, strict=True):
@@ -231,6 +236,7 @@ class _Run:
             members = [*(held.seen for held in one.claims.values()), *company]
             body = first_body(claim, members, ranks)
             one.also = [seen.id for seen in company]
+            one.others.update(pair for seen in company for pair in seen.groups)
             body |= {
                 "incident_aggregation_result_id": one.id,
                 "group_number": numbers[one.id],

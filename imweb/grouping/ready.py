@@ -15,14 +15,14 @@ from imweb.grouping.rules import RULES, GroupingRule
 from imweb.incidents import access
 from imweb.incidents.clauses import date_range
 from imweb.incidents.editing.holding import now_ms
-from imweb.incidents.editing.joining import GROUPING
+from imweb.incidents.editing.joining import GROUPING, RESULT
 from imweb.incidents.fields import Registry
 from imweb.incidents.params import text_clause
 from imweb.incidents.registry import registry
 
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
-_ALWAYS = ("severity", "workflow_id", GROUPING)
+_ALWAYS = ("severity", "workflow_id", GROUPING, RESULT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -357,6 +357,30 @@ def test_what_somebody_set_by_hand_stays_and_the_rest_follows_the_incidents(admi
     assert groups()[0]["severity"] == "critical"
 
 
+def test_a_group_follows_an_edit_of_its_incident_that_joins_another_group_at_once(admin: Actor) -> None:
+    save(name="first", and_go_on=True)
+    on("h1", "i1", "i2", severity="low", rule={"id": "r1", "name": "R"})
+    engine.run()
+    # The joining is the last change of the incident that the engine sees, not the edit before it.
+    editing.update(admin, "incident", "i1", {"severity": "critical"})
+    save(name="second", comparison=["rule.id"])
+    engine.run()
+    assert source("i1")["updated_by"] == "grouping"
+    assert {one["incident_aggregation_id"]: one["severity"] for one in groups()} == {
+        "first": "critical",
+        "second": "critical",
+    }
+    # The same where an incident joins that has waited for company.
+    on("h2", "i3", severity="low", rule={"id": "r2", "name": "R"})
+    on("h2", "i4", severity="low", rule={"id": "r3", "name": "R"})
+    engine.run()
+    editing.update(admin, "incident", "i3", {"severity": "high"})
+    on("h3", "i5", severity="low", rule={"id": "r2", "name": "R"})
+    engine.run()
+    assert len(source("i3")["incident_aggregation_id"]) == 2
+    assert [one["severity"] for one in groups() if one["comparison_fields"] == {"entities.host": "h2"}] == ["high"]
+
+
 def test_late_ones_open_the_next_generation_and_the_closed_group_counts_them(admin: Actor) -> None:
     save(window={"kind": "fixed", "minutes": 60})
     on("h1", "i1", "i2")
