@@ -108,7 +108,7 @@ def definition_of(workflow: Workflow, *, default: bool = False) -> WorkflowDefin
 
 
 def graph_faults(definition: WorkflowDefinition) -> list[Detail]:
-    """Return what makes one graph unusable: doubles, steps to nowhere, statuses out of reach or without an end."""
+    """Return what makes one graph unusable: doubles, steps to nowhere or impossible, statuses out of reach or stuck."""
     faults = []
     names = [status.name for status in definition.statuses]
     known = set(names)
@@ -140,6 +140,12 @@ def graph_faults(definition: WorkflowDefinition) -> list[Detail]:
         stranded = known - _reach(ends, [(target, source) for source, target in steps])
         reason = "an incident in '{}' could never be closed"
         faults += [Detail("transitions", reason.format(titles[name])) for name in sorted(stranded)]
+    reason = "the step from '{}' to '{}' asks for a resolution, which only a status that ends the work takes"
+    faults += [
+        Detail("transitions", reason.format(titles[step.source], titles[step.target]))
+        for step in definition.transitions
+        if "resolution" in step.required and step.target not in ends
+    ]
     return faults
 
 

@@ -50,6 +50,23 @@ def test_steps_to_nowhere_doubles_and_loops_are_named() -> None:
     ]
 
 
+def test_a_step_that_could_never_be_made_is_refused() -> None:
+    def asking(target: str) -> list[str]:
+        steps = [{"source": "open", "target": "work"}, {"source": "work", "target": "done"}]
+        return reasons(
+            workflow(
+                ("open", "work"),
+                ("work", "done"),
+                transitions=[s | ({"required": ["resolution"]} if s["target"] == target else {}) for s in steps],
+            )
+        )
+
+    assert asking("done") == []
+    assert asking("work") == [
+        "the step from 'Open' to 'Work' asks for a resolution, which only a status that ends the work takes"
+    ]
+
+
 def test_workflows_together_need_one_default_and_agree_on_what_ends_the_work() -> None:
     one = workflow(("open", "done"), incident_types=["phishing"])
     two = workflow(("done", "open"), ("open", "done_too"), name="two", title="Two", incident_types=["phishing"])
