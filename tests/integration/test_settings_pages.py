@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -108,6 +109,15 @@ def test_what_a_change_touches_is_said_before(new_indices: None, client: Client,
     assert (level.views, level.rules) == (1, ["By site"])
     page = client.get(reverse("settings-field", args=["site"])).content.decode()
     assert "<b>3</b> saved views and lists of columns" in page
+
+
+def test_views_that_name_a_value_in_their_search_text_are_counted(indices: None, analyst: User) -> None:
+    named = ["severity:low", 'severity:"low"', "severity:(high or low)", "severity:>=low", "not  severity : low"]
+    other = ["severity:lower", "rule.severity:low", "severity:high low", "severity:very-low", "title:severity"]
+    for number, text in enumerate(named + other):
+        SavedView.objects.create(owner=analyst, name=str(number), query=urlencode({"q": text}))
+    assert touched.by_value("severity", "low").views == len(named)
+    assert touched.by_field("severity").views == len(named) + 3
 
 
 def test_the_second_administrator_is_told_who_changed_what_and_loses_nothing(new_indices: None, client: Client) -> None:

@@ -40,7 +40,7 @@ def count(clause: dict[str, object]) -> int | None:
 def by_field(name: str) -> Touched:
     """Return what uses a field."""
     rules = [rule.title for rule in values(RULES) if _uses(rule, name)]
-    rules += [rule.title for rule in values(NOTICES) if f"{name}:" in rule.filter]
+    rules += [rule.title for rule in values(NOTICES) if _compares(rule.filter, name)]
     return Touched(count({"exists": {"field": name}}), _views(name), rules)
 
 
@@ -64,8 +64,13 @@ def _rules(field: str, value: str) -> list[str]:
 
 def _says(text: str, field: str, value: str) -> bool:
     """Return whether a search text compares a field with a value, alone or among others in parentheses."""
-    pattern = rf'\b{re.escape(field)}\s*:\s*(?:\([^)]*?|[<>]=?\s*)?"?\b{re.escape(value)}\b'
-    return re.search(pattern, text, re.IGNORECASE) is not None
+    pattern = rf"(?<![\w.-]){re.escape(field)}\s*:\s*(?:\([^)]*?|[<>]=?\s*)?(?<![\w-]){re.escape(value)}(?![\w-])"
+    return re.search(pattern, text.replace('"', ""), re.IGNORECASE) is not None
+
+
+def _compares(text: str, field: str) -> bool:
+    """Return whether a search text compares a field with anything."""
+    return re.search(rf"(?<![\w.-]){re.escape(field)}\s*:", text, re.IGNORECASE) is not None
 
 
 def by_workflow(name: str) -> Touched:
@@ -105,7 +110,7 @@ def _buckets(aggregation: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 def _uses(rule: GroupingRule, name: str) -> bool:
     named = {*rule.comparison, *rule.additional, *(item.field for item in rule.functions)}
-    return name in named or f"{name}:" in rule.filter
+    return name in named or _compares(rule.filter, name)
 
 
 def _views(name: str) -> int:
@@ -123,8 +128,8 @@ def _saved(field: str, value: str = "") -> int:
 def _names(query: str, field: str, value: str) -> bool:
     parameters = parse_qs(query)
     filtered = [item for key in (field, f"f.{field}", f"not.{field}") for item in parameters.get(key, ())]
-    text = " ".join(parameters.get("q", ())).replace('"', "")
+    text = " ".join(parameters.get("q", ()))
     if value:
-        return value in filtered or f"{field}:{value}" in text
+        return value in filtered or _says(text, field, value)
     sorts = [item.partition(":")[0] for item in parameters.get("sort", ())]
-    return bool(filtered) or field in sorts or f"{field}:" in text
+    return bool(filtered) or field in sorts or _compares(text, field)
