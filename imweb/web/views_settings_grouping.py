@@ -54,7 +54,7 @@ def rule_edit(request: PageRequest, name: str) -> HttpResponse:
 @page(may.SETTINGS, "POST")
 def rule_check(request: PageRequest) -> HttpResponse:
     """Return what saving the form as typed would meet."""
-    context = {"check": grouping_form.check(_typed(request))}
+    context = {"check": grouping_form.check(_typed(request)), "labels": grouping_form.LABELS}
     return render(request, "web/settings/_grouping_check.html", context)
 
 
@@ -154,6 +154,7 @@ def _show(request: PageRequest, form: Form, *, trial: Trial | None = None, fault
         "d": grouping_form.drawn(form.values),
         "existing": name,
         "check": grouping_form.check(form.values),
+        "labels": grouping_form.LABELS,
         "standing": grouping_form.standing(name) if name else None,
         "touched": touched.by_value("incident_aggregation_id", name) if name else None,
         "trial": trial,

@@ -132,6 +132,7 @@ def test_a_rule_that_cannot_work_is_refused_with_the_reason_and_nothing_typed_is
 def test_a_fault_in_the_filter_is_pointed_at(client: Client) -> None:
     page = text(client.post(reverse("settings-grouping-check"), FORM | {"filter": "severity:high and hots:x"}))
     assert "severity:high and <mark>h</mark>ots:x" in page
+    assert "<b>Filter</b>: there is no field" in page, "as the form calls it"
 
 
 def test_the_check_says_what_the_rule_would_do_and_how_many_match(client: Client) -> None:
