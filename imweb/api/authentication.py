@@ -15,6 +15,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
 from imweb.accounts.actor import Actor, actor_of
+from imweb.accounts.compiled import CompiledQuery
 from imweb.accounts.incident_types import scope_of_roles
 from imweb.accounts.models import ApiToken, User
 from imweb.accounts.scope import EVERYTHING
@@ -101,7 +102,7 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
     # A token is ours only if it has this form; anything else need not be looked for.
     if not secret.startswith(ApiToken.PREFIX) or len(secret) > 200 or not secret.isascii():
         raise _required("This is no token of this server; an API token begins with im_.")
-    rows = list(_tokens().filter(digest=ApiToken.digest_of(secret)))
+    rows = _tokens().rows(ApiToken.digest_of(secret))
     if not rows:
         raise _required("This token is unknown; it may have been deleted.")
     pk, scopes, expires_at, revoked_at, used_at, user_id, username, zone, active, superuser = rows[0][: -2 * _OF_ROLE]
@@ -127,16 +128,15 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
     return actor_of(user, frozenset(scopes) if scopes else None, default_zone=settings.TIME_ZONE)
 
 
-def _held(rows: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+def _held(rows: Sequence[Sequence[Any]]) -> Iterable[Sequence[Any]]:
     """Return the roles of a token's rows, each once by its name."""
     parts = (part for row in rows for part in (row[-2 * _OF_ROLE : -_OF_ROLE], row[-_OF_ROLE:]))
     return {part[0]: part for part in parts}.values()
 
 
 @cache
-def _tokens() -> Any:
-    # Built once: resolving the columns takes as long as asking for them.
-    return ApiToken.objects.values_list(*_COLUMNS)
+def _tokens() -> CompiledQuery:
+    return CompiledQuery(ApiToken.objects.filter(digest=CompiledQuery.PLACE).values_list(*_COLUMNS))
 
 
 def _note_use(token: int, username: str, *, anew: bool) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from django.utils.translation import gettext as _
 
@@ -185,7 +186,7 @@ class ListState:
         pairs = self.pairs()
         if not (self.rs or self.offset != "0"):
             pairs = [pair for pair in pairs if pair != ("size", str(SIZES[0]))]
-        return f"{self.path}?{urlencode(pairs)}" if pairs else self.path
+        return f"{self.path}?{_query_string(pairs)}" if pairs else self.path
 
     def hidden(self, *without: str) -> list[tuple[str, str]]:
         """Return what a form of the page sends along: the filters, but no place and no point in time."""
@@ -222,6 +223,14 @@ class ListState:
         query = replace(parse_listing(self.raw(registry), registry=registry, zone=zone), pit=pit)
         narrow = _narrow(self.filters, registry, zone)
         return replace(query, filters=replace(query.filters, narrow=narrow)) if narrow else query
+
+
+# A page writes some seventy addresses that differ in one parameter from each other.
+_quoted = lru_cache(maxsize=1024)(quote_plus)
+
+
+def _query_string(pairs: Iterable[tuple[str, str]]) -> str:
+    return "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in pairs])
 
 
 def _number(text: str) -> int | str:
