@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from opensearchpy import exceptions as client_errors
+from pydantic_core import PydanticSerializationError, to_json
 
 from imweb.errors import TooManyPits
 from imweb.opensearch import client, timing
@@ -18,8 +19,6 @@ from imweb.opensearch.errors import check_complete, classify, translate
 
 Json = dict[str, Any]
 SEARCH_TIME_LIMIT = "25s"
-# One encoder for all lines: `json.dumps` with options makes one each time.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +267,11 @@ class Gateway:
 
 def dumps(value: Json) -> bytes:
     """Serialise one line of a bulk body."""
-    return _encode(value).encode()
+    try:
+        return to_json(value)
+    except PydanticSerializationError:
+        # Half a surrogate pair can only be sent as an escape.
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 @cache

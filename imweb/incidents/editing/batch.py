@@ -249,11 +249,9 @@ def _send(writes: list[tuple[Target, Json]]) -> list[Stored]:
         if status in (200, 201):
             target.done = True
             written.append(Stored(answer["_index"], target.id, source, answer["_seq_no"], answer["_primary_term"]))
-            for step in target.steps:
-                if step.document is not None:
-                    step.document = (
-                        document(answer["_index"], target.id, source) if len(target.steps) == 1 else step.document
-                    )
+            # What was made got its index from the answer; the others were read from theirs.
+            if target.stored is None and len(target.steps) == 1 and target.steps[0].document is not None:
+                target.steps[0].document = document(answer["_index"], target.id, source)
         elif status == 409:
             continue
         elif status == 429 or status >= 500:
