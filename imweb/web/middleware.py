@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
+from csp.middleware import HEADER, CSPMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
@@ -27,6 +28,19 @@ class PageCompressionMiddleware(GZipMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Compress what is a page."""
         if request.path.startswith(("/_im", "/static/")):
+            return response
+        return super().process_response(request, response)
+
+
+class PolicyMiddleware(CSPMiddleware):
+    """Give pages the policy of the settings, and data the narrowest that there is: nothing of an answer may load."""
+
+    DATA = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Set the header."""
+        if response.get("Content-Type", "").startswith("application/json"):
+            response[HEADER] = self.DATA
             return response
         return super().process_response(request, response)
 

@@ -363,6 +363,15 @@ def test_a_wrong_host_is_refused_in_json(api: Api) -> None:
     assert (answer.status, answer.error["type"]) == (400, "validation_error")
 
 
+def test_a_browser_that_shows_an_answer_may_load_nothing_for_it(api: Api) -> None:
+    for path in ("incidents_full_types", "nothing/at/this/address", "openapi.json"):
+        policy = api.call("GET", path).headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; ")
+        assert "script-src" not in policy
+    page = api.call("GET", "docs").headers["Content-Security-Policy"]
+    assert "script-src 'self'" in page
+
+
 def test_an_answer_is_kept_by_no_cache(api: Api) -> None:
     assert api.call("GET", "incidents_full_types").headers["Cache-Control"] == "no-store"
 
