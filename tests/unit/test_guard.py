@@ -195,6 +195,8 @@ class TestQueryString:
             ("risk:{1 TO *]", {"range": {"risk": {"gt": 1.0}}}),
             ('title:"a b"~2', {"match_phrase": {"title": {"query": "a b", "slop": 2}}}),
             (r"host:WS\-1*", {"wildcard": {"entities.host": {"value": "WS-1*"}}}),
+            (r"user:CORP\\svc\-*", {"wildcard": {"entities.user": {"value": r"CORP\\svc-*"}}}),
+            (r"host:a\*b\?\\*", {"wildcard": {"entities.host": {"value": r"a\*b\?\\*"}}}),
             (
                 "title:/ab?/",
                 {"regexp": {"title": {"value": "ab?", "flags": "NONE", "max_determinized_states": 10_000}}},

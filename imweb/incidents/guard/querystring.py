@@ -24,7 +24,6 @@ from imweb.incidents.guard.walk import Json, Target, Walk, any_of, clause
 Targets = list[tuple[Target, bool]]
 MATCH_ALL: Json = {"match_all": {}}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED_LITERAL = re.compile(r"\\([^*?\\])", re.DOTALL)
 # Quoted texts, regular expressions and escaped characters, so that no sign in them counts; then the signs.
 _SIGNS = re.compile(
     r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])*/|\\.|(?<![^\s(])(?:&&|\|\|)(?![^\s)])|(?<![^\s(+-])!', re.DOTALL
@@ -200,7 +199,7 @@ class _Reader:
         if not self.leading and raw[0] in "*?":
             raise Fault(self.path, _("a pattern may not begin with * or ? (allow_leading_wildcard)"))
         try:
-            pattern = patterns.check_wildcard(_as_analysed(target, _ESCAPED_LITERAL.sub(r"\1", raw)))
+            pattern = patterns.check_wildcard(_as_analysed(target, _ESCAPED.sub(_as_pattern, raw)))
         except patterns.BadPattern as error:
             raise Fault(self.path, error.reason) from error
         return {"wildcard": {target.path: {"value": pattern}}}
@@ -224,6 +223,11 @@ class _Reader:
 def _as_analysed(target: Target, text: str) -> str:
     """Return a text that is compared with single words of a text field, which are in small letters."""
     return text.lower() if target.kind is Kind.TEXT else text
+
+
+def _as_pattern(escaped: re.Match[str]) -> str:
+    """Return what an escaped character is in a pattern, where three of them need their backslash."""
+    return escaped[0] if escaped[1] in "*?\\" else escaped[1]
 
 
 def _plain(raw: str) -> str:
