@@ -77,7 +77,7 @@ GROUPS: list[tuple[_StrPromise, list[Entry]]] = [
     (
         _("Shape"),
         [
-            Entry(_("Fields"), "fields", "settings-fields", may.SETTINGS),
+            Entry(_("Fields"), "density-normal", "settings-fields", may.SETTINGS),
             Entry(_("Severities"), "flag", "settings-severities", may.SETTINGS),
             Entry(_("Workflows"), "branch", "settings-workflows", may.SETTINGS),
             Entry(_("Incident types"), "tag", "settings-types", may.SETTINGS),

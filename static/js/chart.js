@@ -6,6 +6,8 @@
 import { follow } from "./pointer.js";
 
 const GRID = { left: 46, right: 8, top: 8, bottom: 20 };
+// Folded, it is a strip of bars between the same edges; its numbers and days are for the open one.
+const STRIP = { left: 46, right: 8, top: 2, bottom: 2 };
 const drawn = new Map();
 
 /** A colour from a custom property, resolved for the theme in force. */
@@ -27,35 +29,36 @@ function colors(host, names) {
 const fromVar = (name) => (probe) => { probe.style.color = `var(${name})`; };
 const fromSeverity = (name) => (probe) => { probe.dataset.sev = name; probe.style.color = "var(--c)"; };
 
-function stackedOption(data, palette) {
+function stackedOption(data, palette, grid) {
+  const open = grid === GRID;
   const day = data.days ?? [];
   const named = data.named ?? [];
   return {
     animation: false,
     aria: { enabled: false },
-    grid: GRID,
+    grid,
     xAxis: {
       type: "category",
       data: data.labels,
       axisTick: { show: false },
       axisLine: { lineStyle: { color: palette.line } },
       // A line where a new day begins.
-      splitLine: { show: day.length > 0, showMinLine: false, showMaxLine: false, interval: (at) => day.includes(at), lineStyle: { color: palette.sub, type: "solid", width: 1 } },
-      axisLabel: { color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, hideOverlap: true, margin: 6, interval: named.length ? (at) => named.includes(at) : "auto" },
+      splitLine: { show: day.length > 0, showMinLine: false, showMaxLine: false, interval: (at) => day.includes(at), lineStyle: { color: palette.sub, type: "solid", width: 1, opacity: 0.55 } },
+      axisLabel: { show: open, color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, hideOverlap: true, margin: 6, interval: named.length ? (at) => named.includes(at) : "auto" },
     },
     yAxis: {
       type: "value",
       splitNumber: 2,
       minInterval: 1,
-      axisLabel: { color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, formatter: (value) => value.toLocaleString("en") },
-      splitLine: { lineStyle: { color: palette.line, type: [2, 3] } },
+      axisLabel: { show: open, color: palette.sub, fontFamily: "Rubik", fontSize: 10.5, formatter: (value) => value.toLocaleString("en") },
+      splitLine: { show: open, lineStyle: { color: palette.line, type: [2, 3] } },
     },
     series: data.series.map((series, index) => ({
       type: "bar",
       stack: "all",
       barCategoryGap: "14%",
       data: series.counts,
-      itemStyle: { color: palette[`series:${index}`], borderColor: palette.panel, borderWidth: 0.5 },
+      itemStyle: { color: palette[`series:${index}`], borderColor: palette.panel, borderWidth: open ? 0.5 : 0 },
       emphasis: { disabled: true },
     })),
   };
@@ -105,7 +108,8 @@ async function draw(host) {
   drawn.get(host)?.stop.abort();
   const canvas = host.querySelector(":scope > div") ?? host.appendChild(document.createElement("div"));
   const chart = init(canvas, null, { renderer: "canvas" });
-  chart.setOption(stackedOption(data, palette));
+  const grid = host.closest(".is-folded") ? STRIP : GRID;
+  chart.setOption(stackedOption(data, palette, grid));
   const stop = new AbortController();
   drawn.set(host, { chart, stop });
   const brushed = (first, last) => go(host, data.starts[first], data.ends[last]);
@@ -115,7 +119,7 @@ async function draw(host) {
     location.assign(within(hit(data.series, at, height)?.url ?? host.dataset.open, data.starts[at], data.ends[at]));
   };
   const may = host.dataset.span ? { brushed, clicked } : {};
-  follow(host, GRID, data.starts.length, { describe: (at) => lines(data, at), ...may }, stop.signal);
+  follow(host, grid, data.starts.length, { describe: (at) => lines(data, at), ...may }, stop.signal);
 }
 
 function drawAll() {

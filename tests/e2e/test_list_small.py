@@ -24,5 +24,7 @@ def test_facets_and_the_bulk_bar_serve_at_390_pixels(desk: Desk, list_url: str, 
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+    assert page.locator(".im-facets").is_hidden()
+    page.get_by_role("link", name="Filters", exact=True).click()
     page.locator(".im-facets").get_by_role("link", name="High", exact=False).first.click()
     expect(page.locator(".im-chip")).to_contain_text("Severity: High")
