@@ -50,8 +50,8 @@ def graph(workflow: Workflow) -> Graph:
     columns = _columns(workflow)
     tallest = max((len(column) for column in columns), default=1)
     boxes: dict[str, Box] = {}
-    # Steps over a whole column go round it, above or below.
-    above = 16 * len(columns) if len(columns) > 2 else 0
+    # Steps over a whole column go round it, above or below; a curve reaches three quarters of the way to its handles.
+    above = 11 * (len(columns) - 1) if len(columns) > 2 else 0
     for x, column in enumerate(columns):
         # Shorter columns stand in the middle of the height.
         shift = (tallest - len(column)) * (HEIGHT + GAP_Y) // 2
@@ -61,7 +61,7 @@ def graph(workflow: Workflow) -> Graph:
             boxes[status.name] = Box(status, left, top, status.name == workflow.initial)
     steps = [t for t in workflow.transitions if t.source in boxes and t.target in boxes]
     arrows = [_arrow(step, boxes[step.source], boxes[step.target], number) for number, step in enumerate(steps)]
-    below = 16 * len(columns) if any(arrow.back for arrow in arrows) or above else 0
+    below = 16 + 9 * (len(columns) - 1) if any(arrow.back for arrow in arrows) or above else 0
     width = 2 * MARGIN + len(columns) * (WIDTH + GAP_X) - GAP_X
     height = 2 * MARGIN + tallest * (HEIGHT + GAP_Y) - GAP_Y + above + below
     return Graph(max(width, WIDTH), height, list(boxes.values()), arrows)
