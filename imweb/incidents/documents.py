@@ -102,7 +102,8 @@ def id_fault(doc_id: str) -> str | None:
 def iso(ms: int) -> str:
     """Return epoch milliseconds as ISO 8601 in UTC with milliseconds, as every stored date is written."""
     moment = datetime.fromtimestamp(ms / 1000, tz=UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    # `%Y` leaves the zeros out before the year 1000.
+    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
 
 
 def fingerprint_of(source: Mapping[str, Any]) -> str:

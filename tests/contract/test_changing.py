@@ -64,6 +64,7 @@ class TestCreate:
             ({"title": "A", "@timestamp": "yesterday-ish"}, "@timestamp"),
             ({"title": "A", "rev": 5}, "rev"),
             ({"title": "A", "mitre": {"a": 1}}, "mitre"),
+            ({"title": "A", "event": {"a": [{"k" * 25_001: 1}]}}, "event"),
             ({"title": "A", "_meta": {"id": "other"}}, "_meta.id"),
         ],
     )

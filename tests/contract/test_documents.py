@@ -54,6 +54,23 @@ class TestDocuments:
         assert made["event"] == {"any": [1]}
         assert not {"rev", "touched", "pending", "key", "has_pending"} & set(made)
 
+    @pytest.mark.parametrize(
+        ("given", "shown"),
+        [
+            ("0001-01-01", "0001-01-01T00:00:00.000Z"),
+            (-62_135_596_800_000 + 1, "0001-01-01T00:00:00.001Z"),
+            ("0999-12-31T23:59:59.9Z", "0999-12-31T23:59:59.900Z"),
+            ("1970-01-01T01:00+01:00", "1970-01-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ],
+    )
+    def test_a_time_of_any_year_is_stored_and_found(self, lead_api: Api, given: Any, shown: str) -> None:
+        assert make(lead_api, "mine", **{"@timestamp": given})["@timestamp"] == shown
+        pit = lead_api.call("GET", "incidents/pit").ok()["id"]
+        window = {"pit": pit, "start_time": given, "end_time": given}
+        docs = lead_api.call("GET", "incidents_full_types", window).ok()["docs"]
+        assert [doc["@timestamp"] for doc in docs] == [shown]
+
     def test_an_id_that_we_make_is_i_and_a_uuid(self, lead_api: Api) -> None:
         made = lead_api.call("POST", "incidents", {"title": "A"}).ok(201)["_meta"]["id"]
         assert re.fullmatch(r"i[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", made)

@@ -264,4 +264,5 @@ def _send(writes: list[tuple[Target, Json]]) -> list[Stored]:
 
 def _refused(answer: Json) -> ImError:
     error = classify({"error": answer.get("error")}, int(answer["status"]))
-    return ValidationFailed.field("", f"OpenSearch refused the document: {error.reason}")
+    reason = error.details[0].reason if error.details else error.reason
+    return ValidationFailed.field("", f"OpenSearch refused the document: {reason}")

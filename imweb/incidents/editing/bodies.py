@@ -42,6 +42,8 @@ from imweb.incidents.registry import ensure_mapped, registry
 Json = dict[str, Any]
 MAX_DEPTH = 100
 MAX_VALUES = 1_000
+# What OpenSearch's reader takes at most; a single character may count twice there.
+MAX_KEY = 25_000
 _LISTS = frozenset({"mitre", *MEMBERSHIP})
 _EXPECTED = {
     Kind.KEYWORD: "a text",
@@ -153,6 +155,8 @@ def _meta(meta: Any, doc_id: str | None, faults: list[Detail]) -> int | None:
 def _check_json(value: Any) -> None:
     level: list[Any] = [value]
     for _depth in range(MAX_DEPTH):
+        if any(isinstance(item, dict) and any(len(key) > MAX_KEY for key in item) for item in level):
+            raise _Misfit(f"holds a key of more than {MAX_KEY} characters")
         level = [
             child
             for item in level
