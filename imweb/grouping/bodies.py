@@ -51,11 +51,11 @@ def described(rule: GroupingRule, source: Json, figures: Figures, ranks: Mapping
         if isinstance(value, dict) and isinstance(source.get(name), dict) and name in ("rule", "entities"):
             new[name] = {**source[name], **value}
     new["additional_fields"] = {path: _plain(values) for path, values in figures.additional.items() if values}
-    touched = source.get("touched") or {}
+    by_hand = {name for name, mark in (source.get("touched") or {}).items() if not mark.get("follows")}
     computed = words(rule, key_in(rule, source), figures)
     if severity := severity_of(rule, figures.severities, ranks):
         computed["severity"] = severity
-    new |= {name: value for name, value in computed.items() if name not in touched}
+    new |= {name: value for name, value in computed.items() if name not in by_hand}
     if mark := fingerprint_of(new):
         new["fingerprint"] = mark
     return new

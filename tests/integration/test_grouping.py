@@ -357,6 +357,24 @@ def test_what_somebody_set_by_hand_stays_and_the_rest_follows_the_incidents(admi
     assert groups()[0]["severity"] == "critical"
 
 
+def test_what_was_set_by_hand_and_taken_back_follows_the_incidents_again(admin: Actor) -> None:
+    save()
+    on("h1", "i1", "i2", severity="low")
+    engine.run()
+    [group] = groups()
+    editing.update(admin, "aggregation", group["id"], {"severity": "medium"})
+    change = source(group["id"], "aggregation")["touched"]["severity"]["change"]
+    editing.take_back(admin, "aggregation", group["id"], change)
+    assert groups()[0]["severity"] == "low"
+    on("h1", "i3", severity="high")
+    engine.run()
+    assert groups()[0]["severity"] == "high"
+    editing.update(admin, "aggregation", group["id"], {"severity": "medium"})
+    on("h1", "i4", severity="critical")
+    engine.run()
+    assert groups()[0]["severity"] == "medium"
+
+
 def test_a_group_follows_an_edit_of_its_incident_that_joins_another_group_at_once(admin: Actor) -> None:
     save(name="first", and_go_on=True)
     on("h1", "i1", "i2", severity="low", rule={"id": "r1", "name": "R"})

@@ -14,7 +14,7 @@ from imweb.accounts.actor import actor_of
 from imweb.accounts.models import User
 from imweb.configuration import store
 from imweb.configuration.models import Change
-from imweb.grouping import service
+from imweb.grouping import engine, service
 from imweb.grouping.rules import RULES
 from imweb.incidents import editing, history
 from imweb.incidents.models import Job
@@ -134,6 +134,35 @@ def test_groups_are_moved_and_brought_back_like_incidents(client: Client) -> Non
     held = gateway().get(schema.aggregations_alias(), "g1")
     assert held is not None
     assert (held.source["severity"], held.source["status"]) == ("high", "verification")
+
+
+def test_a_group_that_was_moved_goes_on_following_its_incidents_and_one_set_by_hand_does_not(
+    client: Client, administrator: User
+) -> None:
+    service.save_rule({"name": "hosts", "title": "Hosts", "comparison": ["entities.host"], "look_back": 3_660}, by="x")
+
+    def came(number: int, **fields: str) -> None:
+        both = {f"{host}{number}{n}": {"entities": {"host": [host]}, **fields} for host in ("a", "b") for n in range(2)}
+        stored.incidents(both)
+        engine.run()
+        gateway().refresh(schema.document_aliases())
+
+    def severities_of() -> dict[str, str]:
+        hits = gateway().search({"query": {"match_all": {}}}, index=schema.aggregations_alias())["hits"]["hits"]
+        return {hit["_source"]["comparison_fields"]["entities.host"]: hit["_source"]["severity"] for hit in hits}
+
+    came(1, severity="low")
+    (group,) = (hit["_id"] for hit in gateway().search(
+        {"query": {"term": {"entities.host": "b"}}}, index=schema.aggregations_alias())["hits"]["hits"]
+    )  # fmt: skip
+    editing.update(actor_of(administrator), "aggregation", group, {"severity": "medium"})
+    client.post(reverse(SET, args=["customer"]), TO_FOUR)
+    came(2, severity="critical")
+    assert severities_of() == {"a": "critical", "b": "warning"}
+    take_back(client, UNDO, "severity")
+    engine.run()
+    came(3, severity="high")
+    assert severities_of() == {"a": "critical", "b": "medium"}
 
 
 def test_what_waits_is_begun_by_beat(settings: Any) -> None:

@@ -14,7 +14,7 @@ from imweb.incidents.documents import DocKind, fingerprint_of, key_of, new_sourc
 from imweb.incidents.editing import joining, locking, membership
 from imweb.incidents.editing.bodies import name_fault
 from imweb.incidents.editing.rules import MEMBERSHIP, VERDICT, Rules
-from imweb.incidents.editing.steps import Context, Step, enter
+from imweb.incidents.editing.steps import Context, Step, enter, following
 from imweb.incidents.models import AggregationNumber
 from imweb.workflows import Workflow
 
@@ -183,7 +183,7 @@ def _changed(
     for name, value in wanted.items():
         old = source.get(name)
         edited.append({"fieldName": name, "oldValue": old, "newValue": value})
-        touched[name] = {**mark, "old": old}
+        touched[name] = {**mark, "old": old, **following(source, name, kind, step)}
         if value is None:
             new.pop(name, None)
         else:

@@ -30,6 +30,8 @@ class Step:
     error: ImError | None = None
     # Whose lock the document must carry for the step to be made.
     fence: str | None = None
+    # Made by a change of the settings: what follows a group's incidents goes on doing so.
+    settings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,19 @@ def known_changes(source: Mapping[str, Any]) -> set[str]:
     """Return the changes that a stored document itself remembers."""
     touched = {mark.get("change", "") for mark in (source.get("touched") or {}).values()}
     return touched | {entry.get("change", "") for entry in source.get("pending") or ()}
+
+
+def following(source: Json, name: str, kind: str, step: Step) -> Json:
+    """Return what a mark says of whether a group's value still follows its incidents, as none does that is set by hand.
+
+    `follows`: it does; `first`: it did before this change, and does again when that is taken back.
+    """
+    if not str(source.get("key", "")).startswith("aggregation/"):
+        return {}
+    before = (source.get("touched") or {}).get(name) or {"follows": True}
+    if kind == "undo" or step.settings:
+        return {"follows": True} if before.get("follows") or (kind == "undo" and before.get("first")) else {}
+    return {"first": True} if before.get("follows") else {}
 
 
 def tombstone(source: Json, step: Step, context: Context) -> Json:

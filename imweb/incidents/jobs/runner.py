@@ -118,7 +118,8 @@ def _do(job: Job, chunk: JobChunk, settling: batch.Settling) -> Json:
             fields, seen = {"change": change_id(job.params["of"], 0, key)}, None
         else:
             fields, seen = job.params["changes"], rev
-        step = Step("undo" if job.kind == "undo" else "update", fields, seen, change_id(job.pk, 0, key))
+        action, by_settings = "undo" if job.kind == "undo" else "update", bool(job.params.get("settings"))
+        step = Step(action, fields, seen, change_id(job.pk, 0, key), settings=by_settings)
         targets.append(batch.Target(kind, doc_id, [step], suspect=True, frozen=rev))
     batch.write(targets, context_of(store.actor_of_job(job)), settling)
     result: Json = {"updated": 0, "unchanged": 0, "conflicted": 0, "failed": [], "faults": []}

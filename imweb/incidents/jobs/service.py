@@ -36,10 +36,12 @@ def bulk_matching(
     changes: Mapping[str, Any],
     *,
     seconds: float = 2.0,
+    settings: bool = False,
 ) -> Task:
     """Change everything that a query matches in a point in time; the answer waits so many seconds.
 
-    Who changed the same field after the point in time is not overwritten. Raises what the query and the body raise.
+    `settings`: because the settings changed, not because somebody judged. Who changed the same field after the point in
+    time is not overwritten. Raises what the query and the body raise.
     """
     require_bulk(actor, 0)
     rules = Rules.load()
@@ -47,7 +49,7 @@ def bulk_matching(
     require_editable(body.fields, rules.access)
     if not body.fields:
         raise ValidationFailed.field("", "name at least one field to change")
-    job = store.begin("bulk", actor, {"changes": body.fields})
+    job = store.begin("bulk", actor, {"changes": body.fields, "settings": settings})
     try:
         with result_set(actor, query.filters, pit, snapshot=True) as found:
             items = frozen.walk(found.reader.search, found.reader.clauses.query())

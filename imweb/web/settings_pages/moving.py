@@ -109,7 +109,9 @@ def _begin(row: SettingsMove) -> jobs.Task | None:
     """Begin the job of a row; None while OpenSearch is away."""
     fields = tuple(FieldFilter(CORE_FIELDS[name], "is", (value,)) for name, value in row.where.items())
     try:
-        task = jobs.bulk_matching(actor_of(row.user), StatisticsQuery(Filters(fields=fields)), None, row.changes)
+        task = jobs.bulk_matching(
+            actor_of(row.user), StatisticsQuery(Filters(fields=fields)), None, row.changes, settings=True
+        )
     except LATER as error:
         log.warning("the move %s waits: %s", row, error.reason)
         return None
