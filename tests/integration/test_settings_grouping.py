@@ -207,6 +207,17 @@ def test_the_second_administrator_is_told_who_changed_what_and_loses_nothing(cli
     assert (rule().title, rule().minimum) == ("Mine", 2)
 
 
+def test_the_list_says_what_has_become_wrong_with_a_rule(client: Client, lead: User) -> None:
+    client.post(reverse(NEW), FORM | {"reviewer": "lead"})
+    assert "im-error" not in text(client.get(reverse("settings-grouping")))
+    lead.is_active = False
+    lead.save()
+    store.save(RULES, RULES.stored(rule()) | {"filter": "hots:x"}, by="a file of before")
+    page = text(client.get(reverse("settings-grouping")))
+    assert "Reviewer: there is no user named 'lead'" in page
+    assert 'Filter: there is no field "hots"' in page
+
+
 def test_a_name_that_is_taken_is_refused(client: Client) -> None:
     client.post(reverse(NEW), FORM)
     answer = client.post(reverse(NEW), FORM | {"title": "Another"})

@@ -251,7 +251,10 @@ def in_words(rule: GroupingRule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One rule of the list: its window in words, and how many groups and incidents stand of it, if that is known."""
+    """One rule of the list: its window in words, and how many groups and incidents stand of it, if that is known.
+
+    `faults` say what has become wrong with it since it was saved, such as a reviewer who was shut out.
+    """
 
     rule: GroupingRule
     revision: int
@@ -259,6 +262,7 @@ class Row:
     same: list[str]
     groups: int | None
     incidents: int | None
+    faults: list[str]
 
 
 def rows(rules: Sequence[store.Item[GroupingRule]]) -> list[Row]:
@@ -277,6 +281,7 @@ def rows(rules: Sequence[store.Item[GroupingRule]]) -> list[Row]:
             compared_words(item.value),
             None if groups is None else groups.get(item.value.name, 0),
             None if incidents is None else incidents.get(item.value.name, 0),
+            [f"{LABELS.get(fault.field, fault.field)}: {fault.reason}" for fault in service.check(item.value)],
         )
         for item in rules
     ]
