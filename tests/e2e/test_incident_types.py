@@ -114,7 +114,9 @@ def test_a_type_is_closed_to_others_and_opened_again_by_undo(
     expect(page.get_by_text("Lure 0").first).to_be_visible()
 
 
-def test_the_order_changes_by_keyboard(desk: Desk, shaped: None, live_server: Any, administrator: User) -> None:
+def test_the_order_changes_by_keyboard_and_by_dragging_and_is_taken_back(
+    desk: Desk, shaped: None, live_server: Any, administrator: User
+) -> None:
     for name in ("one", "two", "three"):
         incident_types.save({"name": name, "title": name.title()}, by="admin")
     page = desk(administrator)
@@ -123,6 +125,15 @@ def test_the_order_changes_by_keyboard(desk: Desk, shaped: None, live_server: An
     grab.focus()
     grab.press("ArrowUp")
     expect(page.locator(".im-toast")).to_contain_text("The new order is saved.")
+    expect(grab).to_be_focused()
+    assert names() == ["one", "three", "two"]
+    expect(page.locator("table[data-saved]")).to_have_count(1)
+    page.reload()
+    page.get_by_role("button", name="Move One: arrow keys").drag_to(page.locator("tr[data-name=two]"))
+    expect(page.locator("table[data-saved]")).to_have_count(1)
+    assert names() == ["three", "two", "one"]
+    page.get_by_role("button", name="Undo the last change").click()
+    expect(page.locator(".im-toast")).to_contain_text("taken back")
     assert names() == ["one", "three", "two"]
     page.get_by_role("searchbox").fill("thr")
     page.get_by_role("searchbox").press("Enter")

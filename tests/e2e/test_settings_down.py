@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from imweb.accounts.actor import actor_of
 from imweb.accounts.models import User
 from imweb.configuration import store
 from imweb.grouping import engine
+from imweb.incidents import editing
 from imweb.incidents.models import CustomField
 from imweb.incidents.setup import ensure_indices
 from imweb.incidents.tasks import apply_custom_fields
@@ -93,6 +95,13 @@ def test_each_page_saves_while_opensearch_is_stopped_and_takes_effect_once_it_is
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("OpenSearch does not answer. Rules can be saved")).to_be_visible()
 
+    page.goto(f"{base}/settings/types/new")
+    page.get_by_label("Title", exact=True).fill("Phishing")
+    page.get_by_label("Stored as").fill("phishing")
+    page.get_by_label("Severity").select_option("warning")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".im-toast").first).to_contain_text("“Phishing” is saved.")
+
     node.launch().wait()
     until(lambda: node.get("/_cluster/health")["status"] != "red", 30)
     # What beat asks for every few seconds.
@@ -107,6 +116,8 @@ def test_each_page_saves_while_opensearch_is_stopped_and_takes_effect_once_it_is
     ]
     assert not SettingsMove.objects.filter(task="").exists()
     assert read("i1")["incident_aggregation_id"] == read("i2")["incident_aggregation_id"] == ["same_host"]
+    made = editing.create(actor_of(administrator), "i3", {"title": "Lure", "incident_type": "phishing"})
+    assert made.source["severity"] == "warning"
     page.goto(f"{base}/settings/severities")
     expect(page.get_by_text("OpenSearch does not answer")).to_have_count(0)
     expect(page.get_by_text("These incidents are moved")).to_have_count(0)
