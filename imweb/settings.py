@@ -271,9 +271,10 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.str("IM_TIME_ZONE", default="UTC")
-USE_I18N = True
 USE_TZ = True
 LOCALE_PATHS = [BASE_DIR / "locale"]
+# English is the source of every text; until there is a catalogue a page's two hundred look-ups would be in vain.
+USE_I18N = any(path for folder in LOCALE_PATHS for path in folder.glob("*/LC_MESSAGES/django.mo"))
 
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("IM_STATIC_ROOT", default=str(IM_DATA_DIR / "static"))

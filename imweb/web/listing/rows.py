@@ -15,7 +15,7 @@ from imweb.incidents.documents import Document
 from imweb.incidents.fields import CORE_FIELDS, FieldDef
 from imweb.incidents.insights import SEEN_DAYS, Earlier
 from imweb.incidents.severities import Severity
-from imweb.web.listing.state import ListState
+from imweb.web.listing.state import Chosen, ListState
 from imweb.web.listing.words import resolution_label
 from imweb.workflows import Status
 
@@ -219,9 +219,11 @@ def similar(source: Json, base: ListState) -> Similar | None:
     what = next((part for part in ("host", "user") if first(entities.get(part))), "")
     if not name or not what:
         return None
-    state = ListState(path=base.path, start=base.start, end=base.end, mode=base.mode, size=base.size)
-    state = state.with_filter(f"rule.{name}", [str(first(rule[name]))])
-    state = state.with_filter(f"entities.{what}", [str(first(entities[what]))])
+    same = (
+        Chosen(f"rule.{name}", (str(first(rule[name])),)),
+        Chosen(f"entities.{what}", (str(first(entities[what])),)),
+    )
+    state = ListState(path=base.path, start=base.start, end=base.end, mode=base.mode, size=base.size, filters=same)
     label = _("Similar: same rule, same host") if what == "host" else _("Similar: same rule, same user")
     return Similar(state.url, label)
 
