@@ -116,10 +116,12 @@ def parse_field_listing(parameters: Mapping[str, Sequence[str]], *, registry: Re
     """Return the page that `GET /_im/incidents` asks for: every parameter that is not ours filters a field."""
     faults: list[Detail] = []
     scalars: Json = {}
-    for name in LISTING_NAMES & parameters.keys():
-        if len(set(parameters[name])) > 1:
+    for name, values in parameters.items():
+        if name not in LISTING_NAMES:
+            continue
+        if len(set(values)) > 1:
             faults.append(Detail(name, "given more than once with different values"))
-        scalars[name] = parameters[name][0]
+        scalars[name] = values[0]
     if isinstance(scalars.get("sort"), str):
         scalars["sort"] = sort_entries(str(scalars["sort"]), faults)
     scalars = {"size": str(DEFAULT_FIELD_SIZE), "start_time": None, "end_time": None, **scalars}
