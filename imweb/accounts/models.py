@@ -137,6 +137,22 @@ class Identity(models.Model):
         return f"{self.subject} of {self.issuer}"
 
 
+class SecurityKey(models.Model):
+    """A key that proves a second factor (WebAuthn); the public half alone is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="security_keys")
+    name = models.CharField(_("name"), max_length=60)
+    # Base64url; the specification allows 1,023 bytes.
+    credential = models.CharField(max_length=1_400, unique=True)
+    public_key = models.BinaryField()
+    sign_count = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ApiToken(models.Model):
     """A bearer token: only its hash is kept, so that nobody can read it back."""
 

@@ -1,4 +1,4 @@
-"""A second factor at sign-in: codes of an authenticator app (RFC 6238, by django-otp), and recovery codes used once."""
+"""A second factor at sign-in: an app's codes (RFC 6238, by django-otp), security keys, recovery codes used once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import transaction
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from imweb.accounts.models import User
+from imweb.accounts.models import SecurityKey, User
 
 PROVED = "im_second"
 """Set in a session whose user has proved the second factor."""
@@ -17,6 +17,11 @@ RECOVERY_CODES = 10
 
 def is_set(user: User) -> bool:
     """Return whether a user signs in with a second factor."""
+    return has_app(user) or SecurityKey.objects.filter(user=user).exists()
+
+
+def has_app(user: User) -> bool:
+    """Return whether codes of an app are asked for."""
     return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
 
 
@@ -53,9 +58,7 @@ def proves(user: User, code: str) -> bool:
     with transaction.atomic():
         device = TOTPDevice.objects.select_for_update().filter(user=user, confirmed=True).first()
         text = _plain(code)
-        if device is None:
-            return False
-        if text.isdigit() and len(text) == device.digits:
+        if device is not None and text.isdigit() and len(text) == device.digits:
             return bool(device.verify_token(text))
         spare = StaticDevice.objects.select_for_update().filter(user=user, confirmed=True).first()
         return spare is not None and bool(spare.verify_token(text))
@@ -66,10 +69,30 @@ def remaining(user: User) -> int:
     return int(StaticToken.objects.filter(device__user=user).count())
 
 
+def codes_at_first(user: User) -> list[str] | None:
+    """Return recovery codes for somebody who has none yet."""
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        return None if StaticDevice.objects.filter(user=user).exists() else _recovery_codes(user)
+
+
+def remove_key(user: User, pk: str) -> str:
+    """Take one of a user's security keys away, with the recovery codes if nothing is left; return its name, or ""."""
+    with transaction.atomic():
+        key = SecurityKey.objects.filter(user=user, pk=pk).first() if pk.isdecimal() and len(pk) < 19 else None
+        if key is None:
+            return ""
+        key.delete()
+        if not is_set(user):
+            StaticDevice.objects.filter(user=user).delete()
+        return key.name
+
+
 def remove(user: User) -> None:
-    """Take the second factor away, with its recovery codes."""
+    """Take the second factor away, with its keys and recovery codes."""
     with transaction.atomic():
         TOTPDevice.objects.filter(user=user).delete()
+        SecurityKey.objects.filter(user=user).delete()
         StaticDevice.objects.filter(user=user).delete()
 
 

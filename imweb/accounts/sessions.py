@@ -21,7 +21,9 @@ BEGUN, SEEN = "im_begun", "im_seen"
 # Sent by an open page on its own: somebody who is away must not stay signed in by them.
 BACKGROUND = frozenset({"list-news", "bell"})
 # Where somebody gets who has to set up a second factor first.
-WITHOUT_SECOND = frozenset({"security", "second-setup", "logout", "login", "second", "set-theme", "severities-css"})
+WITHOUT_SECOND = frozenset(
+    {"security", "second-setup", "key-new", "logout", "login", "second", "set-theme", "severities-css"}
+)
 # Each extension is a write.
 EXTENDED_EVERY = 60  # seconds
 

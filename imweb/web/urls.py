@@ -31,6 +31,7 @@ urlpatterns: list[URLPattern] = [
     path("login/oidc/back", oidc.back, name="oidc-back"),
     path("security/provider", oidc.change, name="oidc-change"),
     path("security/second", views_second.setup, name="second-setup"),
+    path("security/key", views_second.key_new, name="key-new"),
     path("security/second/remove", views_second.remove, name="second-remove"),
     path("security", account.security, name="security"),
     path("preferences", account.preferences, name="preferences"),

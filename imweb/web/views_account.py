@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from imweb.accounts import administration, identities, second_factor
+from imweb.accounts import administration, identities, second_factor, security_keys
 from imweb.accounts import permissions as may
 from imweb.accounts.models import User
 from imweb.errors import ValidationFailed
 from imweb.incidents.severities import severities
-from imweb.web import keys, saved, views_oidc, views_second
+from imweb.web import keys, own_password, saved, views_oidc, views_second
 from imweb.web.page import PageRequest, page, zone_of
 
 THEMES = [name for name, _label in User.THEMES]
@@ -80,11 +80,15 @@ def security(request: PageRequest) -> HttpResponse:
         )
         messages.success(request, _("Your password is changed; your other sessions have ended."))
         return redirect("security")
+    if "old_password" in form.errors and request.POST.get("old_password"):
+        own_password.count_wrong(request)
     context = {
         "form": form,
         "idle": settings.SESSION_COOKIE_AGE,
         "life": settings.IM_SESSION_HOURS * 3600,
         "second": second_factor.is_set(request.user),
+        "app": second_factor.has_app(request.user),
+        "security_keys": security_keys.of_user(request.user),
         "codes_left": second_factor.remaining(request.user),
         "required": settings.IM_SECOND_FACTOR_REQUIRED,
         "has_password": request.user.has_usable_password(),

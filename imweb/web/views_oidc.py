@@ -24,6 +24,7 @@ from imweb.accounts.models import User
 from imweb.accounts.second_factor import PROVED
 from imweb.audit.trail import record
 from imweb.errors import NotFound, ValidationFailed
+from imweb.web import own_password
 from imweb.web.page import PageRequest, page
 
 BY = "openid connect"
@@ -88,7 +89,7 @@ def _connect(request: HttpRequest, person: oidc.Person, flow: oidc.Flow) -> Http
 def change(request: PageRequest) -> HttpResponse:
     """Begin to connect one's account, or disconnect it; the password is asked for, since a session may be stolen."""
     _on()
-    if not request.user.check_password(request.POST.get("password", "")):
+    if own_password.fault(request):
         messages.error(request, _("The password is not right; nothing is changed."))
         return redirect("security")
     if request.POST.get("do") == "disconnect":

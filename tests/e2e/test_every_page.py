@@ -30,6 +30,7 @@ PAGES = {
     "preferences": "preferences",
     "security": "security",
     "second-setup": "security/second",
+    "key-new": "security/key",
     "help": "help",
     "incidents": f"incidents/?{WINDOW}",
     "card": "incidents/i1/",

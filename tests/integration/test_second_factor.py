@@ -67,16 +67,26 @@ def test_it_is_set_up_with_a_code_and_gives_recovery_codes_once(analyst: User) -
     assert "<svg" in page
     assert second_factor.secret_of(device) in page
     assert not second_factor.is_set(analyst)
-    wrong = client.post(reverse("second-setup"), {"code": "000000"})
+    wrong = client.post(reverse("second-setup"), {"code": "000000", "password": PASSWORD})
     assert wrong.status_code == 400
     assert "Compare the clock" in wrong.content.decode()
     assert not second_factor.is_set(analyst)
     forget_wrong_ones()
-    page = client.post(reverse("second-setup"), {"code": code_of(device)}).content.decode()
+    page = client.post(reverse("second-setup"), {"code": code_of(device), "password": PASSWORD}).content.decode()
     found = re.findall(r'<li><code class="im-code">(\w+)</code>', page)
     assert len(found) == len(set(found)) == 10
     assert second_factor.is_set(analyst)
     assert found[0] not in client.get(reverse("security")).content.decode()
+
+
+def test_setting_it_up_asks_for_the_password(analyst: User, codes: list[str]) -> None:
+    client = _with(codes[0])
+    client.get(reverse("second-setup"))
+    first, new = device_of(analyst), TOTPDevice.objects.get(user=analyst, confirmed=False)
+    answer = client.post(reverse("second-setup"), {"code": code_of(new), "password": "wrong"})
+    assert answer.status_code == 400
+    assert "The password is not right" in answer.content.decode()
+    assert device_of(analyst) == first
 
 
 def test_the_password_alone_opens_nothing(indices: None, codes: list[str]) -> None:
@@ -174,7 +184,7 @@ def test_another_device_takes_the_place_of_the_first(analyst: User, codes: list[
     client.get(reverse("second-setup"))
     first = device_of(analyst)
     new = TOTPDevice.objects.get(user=analyst, confirmed=False)
-    client.post(reverse("second-setup"), {"code": code_of(new)})
+    client.post(reverse("second-setup"), {"code": code_of(new), "password": PASSWORD})
     assert device_of(analyst).pk == new.pk
     assert not TOTPDevice.objects.filter(pk=first.pk).exists()
     assert not StaticDevice.objects.get().token_set.filter(token__in=codes).exists()
@@ -206,7 +216,7 @@ class TestRequired:
         assert "asks everybody for a second factor" in client.get(reverse("security")).content.decode()
         client.get(reverse("second-setup"))
         device = TOTPDevice.objects.get(user=analyst)
-        client.post(reverse("second-setup"), {"code": code_of(device)})
+        client.post(reverse("second-setup"), {"code": code_of(device), "password": PASSWORD})
         assert is_in(client)
         assert client.get("/_im/incidents_full_types").status_code == 200
 
