@@ -36,7 +36,10 @@ def get_user(username: str) -> User:
 
 
 def create_user(data: Json, *, by: str) -> tuple[User, str]:
-    """Make a user with a password that is returned once; raises `ValidationFailed` with every fault."""
+    """Make a user with a password that is returned once; raises `ValidationFailed` with every fault.
+
+    With `service` it is a service account, which has no password: an empty text is returned.
+    """
     username = str(data.get("username", ""))
     faults = _faults(data)
     if not USERNAME.fullmatch(username):
@@ -45,9 +48,11 @@ def create_user(data: Json, *, by: str) -> tuple[User, str]:
         faults.append(Detail("username", "there is a user of this name already"))
     if faults:
         raise ValidationFailed.of(faults)
-    password = new_password()
+    service = bool(data.get("service"))
+    password = "" if service else new_password()
     with transaction.atomic():
-        user = User.objects.create_user(username, email=data["email"], password=password)
+        # Without one Django keeps what no password can match.
+        user = User.objects.create_user(username, email=data["email"], password=password or None, is_service=service)
         _apply(user, data)
         record("user", username, "created", None, _stated(user), by)
     return user, password
@@ -86,7 +91,9 @@ def give_roles(user: User, named: set[str], *, by: str) -> None:
 
 
 def reset_password(user: User, *, by: str) -> str:
-    """Give a user a new password, which is returned once; his sessions end."""
+    """Give a user a new password, which is returned once; his sessions end. Raises `ValidationFailed`."""
+    if user.is_service:
+        raise ValidationFailed.field("password", "a service account has none; make a token for it")
     password = new_password()
     user.set_password(password)
     user.save(update_fields=["password"])
@@ -111,22 +118,31 @@ def new_password() -> str:
     return password
 
 
-def issue_token(user: User, name: str, days: int | None, scopes: Sequence[str]) -> tuple[ApiToken, str]:
-    """Make a token and return it with its secret; it never gives more than its owner has. Raises `ValidationFailed`."""
+def issue_token(
+    user: User, name: str, days: int | None, scopes: Sequence[str], *, by: User | None = None
+) -> tuple[ApiToken, str]:
+    """Make a token and return it with its secret; it never gives more than its owner has.
+
+    Those of a service account are made by others, who need the permission to manage users. Raises `ValidationFailed`,
+    `PermissionDenied`.
+    """
+    maker = by or user
+    if maker.pk != user.pk and not (user.is_service and maker.may(permissions.USERS)):
+        raise PermissionDenied("A token for somebody else is made for a service account alone, by who manages users.")
     faults = []
     if not 1 <= len(name) <= 100:
         faults.append(Detail("name", "1 to 100 characters, so that you know later what it is for"))
     if days is not None and not 1 <= days <= MAX_DAYS:
         faults.append(Detail("days", f"1 to {MAX_DAYS} days"))
     if beyond := [scope for scope in scopes if not user.may(scope)]:
-        faults.append(Detail("scopes", f"you do not have the permission '{beyond[0]}'"))
+        faults.append(Detail("scopes", f"{user.username} does not have the permission '{beyond[0]}'"))
     if ApiToken.objects.filter(user=user, revoked_at=None).count() >= MAX_TOKENS:
-        faults.append(Detail("", f"you have {MAX_TOKENS} tokens already; revoke one first"))
+        faults.append(Detail("", f"{user.username} has {MAX_TOKENS} tokens already; revoke one first"))
     if faults:
         raise ValidationFailed.of(faults)
     token, secret = ApiToken.issue(user, name, days=days, scopes=sorted(set(scopes)))
     stated = {"token": name, "hint": token.hint, "scopes": token.scopes, "days": days}
-    record("token", user.username, "created", None, stated, user.username)
+    record("token", user.username, "created", None, stated, maker.username)
     return token, secret
 
 
@@ -179,6 +195,7 @@ def _stated(user: User) -> Json:
         "first_name": user.first_name,
         "last_name": user.last_name,
         "active": user.is_active,
+        **({"service": True} if user.is_service else {}),
         "roles": sorted(user.roles.values_list("name", flat=True)),
     }
 

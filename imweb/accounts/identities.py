@@ -24,7 +24,7 @@ def account_of(person: Person) -> User:
         raise Refused(reason, f"no role for the groups {', '.join(person.groups or ()) or '(none)'}"[:300])
     if user is None:
         user = _made(person, roles or set())
-    if not user.is_active:
+    if not user.is_active or user.is_service:
         raise Refused(_("Your account here is deactivated. Ask an administrator."), "the account is deactivated")
     return user
 

@@ -65,6 +65,8 @@ class User(AbstractUser):
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True, default="", validators=[check_time_zone])
     theme = models.CharField(_("theme"), max_length=10, choices=THEMES, default="system")
     preferences = models.JSONField(_("preferences"), default=dict, blank=True)
+    # For scripts: nobody signs in as one, administrators make its tokens.
+    is_service = models.BooleanField(_("service account"), default=False)
     # Part of what a session proves at each request: another number ends all that began before.
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
 

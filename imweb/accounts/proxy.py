@@ -72,7 +72,7 @@ def _user(name: str, roles: str | None) -> User:
     if user is None:
         user = User.objects.create_user(name)
         record("user", name, "created", None, {"active": True, "roles": []}, "proxy")
-    if not user.is_active:
+    if not user.is_active or user.is_service:
         raise PermissionDenied("this user may not sign in")
     if roles is not None:
         give_roles(user, {role.strip() for role in roles.split(",")}, by="proxy")

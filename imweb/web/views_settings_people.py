@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from imweb.accounts import administration, identities, permissions, second_factor
 from imweb.accounts import permissions as may
 from imweb.accounts.models import HELD, ApiToken, Role, User, UserGroup
-from imweb.errors import ValidationFailed
+from imweb.errors import NotFound, ValidationFailed
 from imweb.web.page import PageRequest, page
 from imweb.web.settings_pages import base
 from imweb.web.settings_pages.base import Form
@@ -54,12 +56,15 @@ def user_new(request: PageRequest) -> HttpResponse:
     """Make a user; the password is shown once."""
     form = Form({"roles": ["analyst"], "active": True}, new=True)
     if request.method == "POST":
-        form.values = _posted(request) | {"active": True}
+        form.values = _posted(request) | {"active": True, "service": "service" in request.POST}
         try:
             user, password = administration.create_user(form.values, by=request.user.username)
         except ValidationFailed as error:
             form.refuse(error)
         else:
+            if user.is_service:
+                messages.success(request, _("“%(name)s” is made. Make a token for it here.") % {"name": user.username})
+                return redirect(f"{reverse('settings-tokens')}?{urlencode({'for': user.username})}")
             return _password(request, user, password)
     return _show(request, form, None)
 
@@ -114,6 +119,8 @@ def tokens(request: PageRequest) -> HttpResponse:
     """List API tokens and make one, whose secret is shown in this answer and never again."""
     form = Form({"days": "90", "scopes": []}, new=True)
     secret, made = "", None
+    everybody = request.user.may(may.USERS)
+    owner = _owner(request, everybody)
     if request.method == "POST":
         form.values = {
             "name": request.POST.get("name", "").strip(),
@@ -121,13 +128,13 @@ def tokens(request: PageRequest) -> HttpResponse:
             "scopes": request.POST.getlist("scope"),
         }
         try:
+            days = _days(form.values["days"])
             made, secret = administration.issue_token(
-                request.user, form.values["name"], _days(form.values["days"]), form.values["scopes"]
+                owner, form.values["name"], days, form.values["scopes"], by=request.user
             )
             form = Form({"days": "90", "scopes": []}, new=True)
         except ValidationFailed as error:
             form.refuse(error)
-    everybody = request.user.may(may.USERS)
     rows = ApiToken.objects.select_related("user").order_by("-created_at")
     rows = rows if everybody else rows.filter(user=request.user)
     q = request.GET.get("q", "").strip()[:200]
@@ -139,7 +146,9 @@ def tokens(request: PageRequest) -> HttpResponse:
         "made": made,
         "everybody": everybody,
         "days": DAYS,
-        "scopes": [(name, label) for name, label in permissions.LABELS.items() if request.user.may(name)],
+        "scopes": [(name, label) for name, label in permissions.LABELS.items() if owner.may(name)],
+        "owner": owner,
+        "services": User.objects.filter(is_service=True, is_active=True).order_by("username") if everybody else (),
     }
     return render(request, "web/settings/tokens.html", context, status=form.status)
 
@@ -150,6 +159,17 @@ def token_revoke(request: PageRequest, pk: int) -> HttpResponse:
     token = administration.revoke_token(pk, by=request.user)
     messages.success(request, _("“%(name)s” opens nothing any more.") % {"name": token.name})
     return redirect("settings-tokens")
+
+
+def _owner(request: PageRequest, everybody: bool) -> User:
+    """Return whose token is made: one's own, or a service account's for who manages users."""
+    name = request.POST.get("for", "") or request.GET.get("for", "")
+    if not name or name == request.user.username:
+        return request.user
+    found = User.objects.filter(username=name, is_service=True, is_active=True).first() if everybody else None
+    if found is None:
+        raise NotFound(_("There is no such service account."))
+    return found
 
 
 def _days(text: str) -> int | None:

@@ -122,7 +122,7 @@ def _reviewers(actor: Actor) -> list[tuple[str, str]]:
     me = [(actor.username, _("%(name)s (me)") % {"name": actor.username})]
     if not actor.may(may.ASSIGN):
         return me
-    others = User.objects.filter(is_active=True).exclude(pk=actor.user_id).order_by("username")
+    others = User.objects.filter(is_active=True, is_service=False).exclude(pk=actor.user_id).order_by("username")
     return [*me, (NOBODY, _("Nobody")), *((name, name) for name in others.values_list("username", flat=True)[:500])]
 
 

@@ -119,7 +119,11 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None, b
 
 
 def _users() -> list[str]:
-    return list(User.objects.filter(is_active=True).order_by("username").values_list("username", flat=True)[:SUGGESTED])
+    return list(
+        User.objects.filter(is_active=True, is_service=False)
+        .order_by("username")
+        .values_list("username", flat=True)[:SUGGESTED]
+    )
 
 
 def clashes(details: list[Any], here: Frame) -> list[Json]:

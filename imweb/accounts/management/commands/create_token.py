@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
+from imweb.accounts import administration
 from imweb.accounts.models import ApiToken, User
 
 
@@ -28,5 +30,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no active user {options['username']!r}.") from None
         if options["days"] < 0:
             raise CommandError("--days must be 0 (never expires) or more.")
-        _token, secret = ApiToken.issue(user, options["name"], days=options["days"] or None)
+        days = options["days"] or None
+        with transaction.atomic():
+            token, secret = ApiToken.issue(user, options["name"], days=days)
+            stated: dict[str, Any] = {"token": token.name, "hint": token.hint, "scopes": [], "days": days}
+            administration.record("token", user.username, "created", None, stated, "manage.py create_token")
         self.stdout.write(secret)
