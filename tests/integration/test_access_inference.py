@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from imweb.accounts.actor import Actor
 from imweb.configuration import store
 from imweb.errors import ImError
-from imweb.incidents import access, hiding, history, insights, params, services
+from imweb.incidents import access, folding, hiding, history, insights, params, services
 from imweb.incidents.access import ACCESS_FIELDS
 from imweb.incidents.declaring import mark_groups
 from imweb.incidents.documents import fingerprint_of
+from imweb.incidents.fields import FieldDef
 from imweb.incidents.figures.attack import attack_figures
 from imweb.incidents.figures.statistics import statistics
 from imweb.incidents.params import Filters
@@ -147,6 +148,7 @@ def _answers(actor: Actor, asked: Json) -> Json:
         "facets": repr(insights.facets(actor, filters, None, facets)),
         "values": repr(insights.values_of(actor, filters, None, facets)),
         "completion": [repr(insights.values_beginning(actor, field, ".*", 10)) for field in facets],
+        "folds": [repr(_folded(actor, filters, field)) for field in (facets[0], facets[4])],
         "new": insights.new_since(actor, filters, 0),
         "counts": repr(insights.counts(actor, filters, None)),
         "place": insights.rows_before(actor, filters, None, stored.NOW - 300_000),
@@ -165,6 +167,10 @@ def _answers(actor: Actor, asked: Json) -> Json:
             lambda one=group, its=members: services.group_members(actor, one, its).as_json()  # type: ignore[misc]
         )
     return found
+
+
+def _folded(actor: Actor, filters: Filters, field: FieldDef) -> folding.Folding:
+    return folding.fold(actor, filters, None, field, ["critical", "high", "low"], offset=0, size=20)
 
 
 def _figures(actor: Actor) -> str:

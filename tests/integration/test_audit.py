@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from imweb.incidents import editing
 from imweb.incidents.severities import SEVERITIES
 from imweb.opensearch import gateway, schema
 from imweb.opensearch.node import free_port
+from imweb.settings import BASE_DIR
 from tests import stored
 from tests.api_client import api_for
 from tests.integration.pits_ground import servers
@@ -172,6 +175,31 @@ class TestNothingIsLost:
         with pytest.raises(ValidationFailed):
             store.save(SEVERITIES, {"name": "x"}, by="admin")
         assert not found(administrator, kind="settings")
+
+
+class TestNobodyEditsIt:
+    """The program adds entries and never changes or removes one."""
+
+    def test_one_module_alone_reaches_the_index_and_only_creates(self) -> None:
+        root = Path(BASE_DIR) / "imweb"
+        naming = {str(p.relative_to(root)) for p in root.rglob("*.py") if "audit_alias" in p.read_text()}
+        assert naming == {"audit/trail.py", "opensearch/schema.py", "incidents/management/commands/bootstrap.py"}
+        called = set(re.findall(r"gateway\(\)\.(\w+)\(", (root / "audit/trail.py").read_text()))
+        assert called == {"bulk", "refresh", "search"}
+        assert set(re.findall(r'\[\{"(\w+)": \{"_index"', (root / "audit/trail.py").read_text())) == {"create"}
+
+    def test_an_entry_that_stands_is_not_overwritten(self, administrator: User) -> None:
+        trail.record("export", user="nina", target="first")
+        key = Waiting.objects.get().key
+        trail.ship()
+        Waiting.objects.create(key=key, entry={**_hits()[0]["_source"], "user": "somebody else", "target": "forged"})
+        trail.ship()
+        assert [(entry.user, entry.target) for entry in found(administrator, kind="export")] == [("nina", "first")]
+
+    def test_every_kind_of_entry_is_written_somewhere(self) -> None:
+        root = Path(BASE_DIR) / "imweb"
+        code = "".join(path.read_text() for path in root.rglob("*.py"))
+        assert {kind for kind in trail.KINDS if re.search(rf'record\(\s*"{kind}"', code)} == set(trail.KINDS)
 
 
 class TestReading:
