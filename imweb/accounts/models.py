@@ -168,6 +168,8 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    # By address, when the audit trail last kept a use from there (epoch seconds).
+    uses: models.JSONField[Any, Any] = models.JSONField(default=dict, editable=False)
     # Empty means all that the user may do; never more than that.
     scopes = models.JSONField(_("permissions"), default=list, blank=True)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
@@ -19,6 +19,7 @@ from imweb.accounts.compiled import CompiledQuery
 from imweb.accounts.incident_types import scope_of_roles
 from imweb.accounts.models import ApiToken, User
 from imweb.accounts.scope import EVERYTHING
+from imweb.audit.origin import current
 from imweb.audit.trail import record
 from imweb.errors import AuthenticationRequired, PermissionDenied
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Writing "used just now" at every call would make every read a write.
 USED_EVERY = timedelta(minutes=1)
-# A use after an hour of none is one that somebody may want to find in the audit trail.
+# The audit trail keeps uses of a token from each address this often; each call would be an entry for each search.
 AUDITED_EVERY = timedelta(hours=1)
+MAX_ADDRESSES = 50
 # Token, user, his roles and those of his groups (a row for each pair) in one query: several cost more than the search
 # that they guard.
 _COLUMNS = (
@@ -38,6 +40,7 @@ _COLUMNS = (
     "expires_at",
     "revoked_at",
     "last_used_at",
+    "uses",
     "user_id",
     "user__username",
     "user__time_zone",
@@ -105,16 +108,22 @@ def _bearer(request: HttpRequest, secret: str) -> Actor:
     rows = _tokens().rows(ApiToken.digest_of(secret))
     if not rows:
         raise _required("This token is unknown; it may have been deleted.")
-    pk, scopes, expires_at, revoked_at, used_at, user_id, username, zone, active, superuser = rows[0][: -2 * _OF_ROLE]
-    if revoked_at is not None:
-        raise _required("This token was revoked.")
+    found = rows[0][: -2 * _OF_ROLE]
+    pk, scopes, expires_at, revoked_at, used_at, uses, user_id, username, zone, active, superuser = found
     now = timezone.now()
-    if expires_at is not None and expires_at <= now:
-        raise _required("This token has expired; make a new one.")
-    if not active:
-        raise _required("The user of this token is not active any more.")
-    if used_at is None or now - used_at >= USED_EVERY:
-        _note_use(pk, username, anew=used_at is None or now - used_at >= AUDITED_EVERY)
+    kept = uses.get(current().address)
+    anew = kept is None or now.timestamp() - kept >= AUDITED_EVERY.total_seconds()
+    reason = ""
+    if revoked_at is not None:
+        reason = "This token was revoked."
+    elif expires_at is not None and expires_at <= now:
+        reason = "This token has expired; make a new one."
+    elif not active:
+        reason = "The user of this token is not active any more."
+    if anew or (not reason and (used_at is None or now - used_at >= USED_EVERY)):
+        _note_use(pk, username, now, refused=reason, anew=anew)
+    if reason:
+        raise _required(reason)
     user = User(pk=user_id, username=username, time_zone=zone, is_active=active, is_superuser=superuser)
     user.scope = (
         EVERYTHING
@@ -139,12 +148,24 @@ def _tokens() -> CompiledQuery:
     return CompiledQuery(ApiToken.objects.filter(digest=CompiledQuery.PLACE).values_list(*_COLUMNS))
 
 
-def _note_use(token: int, username: str, *, anew: bool) -> None:
+def _note_use(token: int, username: str, now: datetime, *, refused: str, anew: bool) -> None:
     try:
-        ApiToken.objects.filter(pk=token).update(last_used_at=timezone.now())
-        if anew:
-            record("token_used", user=username, target=ApiToken.objects.get(pk=token).name)
-    except DatabaseError as error:
+        with transaction.atomic():
+            row = ApiToken.objects.select_for_update().get(pk=token)
+            if not refused:
+                row.last_used_at = now
+            if anew:
+                since = now.timestamp() - AUDITED_EVERY.total_seconds()
+                lately = sorted((at, address) for address, at in row.uses.items() if at > since)
+                row.uses = {address: at for at, address in lately[1 - MAX_ADDRESSES :]}
+                row.uses[current().address] = now.timestamp()
+                if refused:
+                    details = {"reason": refused, "token": row.hint}
+                    record("refused", user=username, target=row.name, outcome="refused", details=details)
+                else:
+                    record("token_used", user=username, target=row.name, details={"token": row.hint})
+            row.save(update_fields=["last_used_at", "uses"])
+    except (DatabaseError, ApiToken.DoesNotExist) as error:
         # A database that cannot be written to just now is no reason to refuse a search.
         log.warning("token_use_not_noted", token=token, error=str(error))
 

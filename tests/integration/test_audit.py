@@ -18,6 +18,7 @@ from django.utils import timezone
 from imweb.accounts import administration
 from imweb.accounts.actor import actor_of
 from imweb.accounts.models import ApiToken, Role, User
+from imweb.api.authentication import MAX_ADDRESSES
 from imweb.audit import trail
 from imweb.audit.models import Waiting
 from imweb.audit.trail import Entry, Wanted
@@ -110,14 +111,55 @@ class TestEachKindLeavesItsEntry:
         ]
         assert secret not in json.dumps([hit["_source"] for hit in _hits()])
 
-    def test_a_token_used_once_an_hour(self, administrator: User, analyst: User) -> None:
-        api = api_for(analyst)
+    def test_a_token_used_from_each_address_once_an_hour(self, administrator: User, analyst: User) -> None:
+        _token, secret = ApiToken.issue(analyst, "nightly")
+
+        def use(address: str) -> int:
+            headers = {"authorization": f"Bearer {secret}"}
+            return Client().get("/_im/incidents_full_types", headers=headers, REMOTE_ADDR=address).status_code
+
+        assert [use("192.0.2.7") for _ in range(3)] == [200, 200, 200]
+        assert [entry.target for entry in found(administrator, kind="token_used")] == ["nightly"]
+        # A thief's first call leaves its entry at once, and the owner's go on without another.
+        assert [use(address) for address in ("198.51.100.9", "192.0.2.7", "198.51.100.9")] == [200, 200, 200]
+        assert [e.address for e in found(administrator, kind="token_used")] == ["198.51.100.9", "192.0.2.7"]
+        # However busy a token is, an hour later it is told again.
+        token = ApiToken.objects.get()
+        ApiToken.objects.update(uses={address: at - 3_600 for address, at in token.uses.items()})
+        use("192.0.2.7")
+        assert found(administrator, kind="token_used")[0].address == "192.0.2.7"
+        assert len(found(administrator, kind="token_used")) == 3
+        # … and addresses of before are forgotten.
+        assert list(ApiToken.objects.get().uses) == ["192.0.2.7"]
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"revoked_at": timezone.now()}, "was revoked"),
+            ({"expires_at": timezone.now() - timedelta(minutes=1)}, "has expired"),
+        ],
+    )
+    def test_a_token_that_opens_nothing_any_more(
+        self, administrator: User, analyst: User, change: dict[str, Any], reason: str
+    ) -> None:
+        token, secret = ApiToken.issue(analyst, "nightly")
+        ApiToken.objects.filter(pk=token.pk).update(**change)
         for _ in range(3):
-            api.call("GET", "incidents_full_types", {}).ok()
-        assert [entry.target for entry in found(administrator, kind="token_used")] == ["test"]
-        ApiToken.objects.update(last_used_at=timezone.now() - timedelta(hours=2))
-        api.call("GET", "incidents_full_types", {}).ok()
-        assert len(found(administrator, kind="token_used")) == 2
+            headers = {"authorization": f"Bearer {secret}"}
+            assert Client().get("/_im/incidents", headers=headers, REMOTE_ADDR="192.0.2.7").status_code == 401
+        [entry] = found(administrator, kind="refused")
+        assert (entry.user, entry.target, entry.address) == ("analyst", "nightly", "192.0.2.7")
+        assert reason in entry.details["reason"]
+        assert ApiToken.objects.get().last_used_at is None
+
+    def test_a_token_of_ever_new_addresses_keeps_few_of_them(self, indices: None, analyst: User) -> None:
+        _token, secret = ApiToken.issue(analyst, "nightly")
+        for number in range(MAX_ADDRESSES + 5):
+            headers = {"authorization": f"Bearer {secret}"}
+            Client().get("/_im/openapi.json", headers=headers, REMOTE_ADDR=f"192.0.2.{number}")
+        kept = ApiToken.objects.get().uses
+        assert len(kept) == MAX_ADDRESSES
+        assert f"192.0.2.{MAX_ADDRESSES + 4}" in kept
 
     def test_an_export_with_what_was_asked(self, administrator: User, analyst: User) -> None:
         answer = signed_in(analyst).get(reverse("export"), {"format": "csv", "q": "severity:high"})
