@@ -187,6 +187,10 @@ def _provider() -> Any:
         forget()
         raise ValueError(f"the provider calls itself {said}, not {settings.IM_OIDC_ISSUER}")
     signing = set(metadata.get("id_token_signing_alg_values_supported") or ["RS256"])
+    if not signing & ALGORITHMS:
+        # An empty list would allow whatever the library recommends.
+        forget()
+        raise ValueError(f"the provider signs with none of {', '.join(sorted(ALGORITHMS))}")
     metadata["id_token_signing_alg_values_supported"] = sorted(signing & ALGORITHMS)
     if time.time() - metadata["_loaded_at"] > 3_600:
         # Addresses and keys change now and then; the next sign-in reads them anew.

@@ -270,6 +270,12 @@ class TestRefused:
         assert Client().get(reverse("oidc")).status_code == 502
         assert "calls itself" in refusals()[0]
 
+    def test_a_provider_that_signs_with_a_shared_secret_alone(self, on: Provider) -> None:
+        assert oidc._provider().server_metadata["id_token_signing_alg_values_supported"] == ["RS256"]
+        oidc._provider().server_metadata["id_token_signing_alg_values_supported"] = ["HS256", "none"]
+        assert Client().get(reverse("oidc")).status_code == 502
+        assert "signs with none of" in refusals()[0]
+
     def test_a_secret_that_the_provider_does_not_know(self, on: Provider, settings: Any) -> None:
         on.use(settings, client_secret="another")
         client, answer = sign_in("nina")
