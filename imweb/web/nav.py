@@ -95,23 +95,32 @@ GROUPS: list[tuple[_StrPromise, list[Entry]]] = [
 
 def groups_for(user: User, path: str, query: dict[str, str]) -> list[NavGroup]:
     """Return the navigation for a user standing at a path; pages that do not exist are left out."""
-    from imweb.web import saved
-
     found = []
-    for label, entries in GROUPS:
+    for number, (label, entries) in enumerate(GROUPS):
         items = [item for entry in entries if (item := _item(entry, user, path, query))]
-        if label is GROUPS[0][0]:
-            for view, count in saved.pinned(user):
-                url = saved.url_of(view)
-                wanted = dict(parse_qsl(view.query))
-                here = path == reverse("incidents") and bool(wanted) and wanted.items() <= query.items()
-                items.append(NavItem(view.name, "pin", url, here, count))
-                if here:
-                    # One line alone is where somebody stands.
-                    items = [replace(item, active=item.url == url) for item in items]
+        views = [] if number else _pinned(user, path, query)
+        if any(view.active for view in views):
+            # One line alone is where somebody stands.
+            items = [replace(item, active=False) for item in items]
         if items:
             found.append(NavGroup(str(label), items))
+        if views:
+            found.append(NavGroup(str(_("Saved views")), views))
     return found
+
+
+def _pinned(user: User, path: str, query: dict[str, str]) -> list[NavItem]:
+    """Return the user's pinned views with their counts, one of them at most as where he stands: the last."""
+    from imweb.web import saved
+
+    items: list[NavItem] = []
+    for view, count in saved.pinned(user):
+        wanted = dict(parse_qsl(view.query))
+        here = path == reverse("incidents") and bool(wanted) and wanted.items() <= query.items()
+        if here:
+            items = [replace(item, active=False) for item in items]
+        items.append(NavItem(view.name, "filter", saved.url_of(view), here, count))
+    return items
 
 
 def _of_groups(query: dict[str, str]) -> bool:

@@ -39,6 +39,13 @@ def test_a_view_keeps_filters_and_not_the_place(client: Client, indices: None) -
     view = _save(client, "High ones", f"{WINDOW}&severity=high&q=severity:high&size=50&from=50&rs=abcdef", pinned="1")
     assert view.query == "q=severity%3Ahigh&start=2025-11-01&end=2025-12-31&severity=high"
     assert _nav(client)["High ones"] == "4"
+    page = client.get("/help").content.decode()
+    assert (
+        page.index("<h2>Triage</h2>")
+        < page.index("<h2>Saved views</h2>")
+        < page.index("High ones")
+        < page.index("<h2>Insight</h2>")
+    )
     _save(client, "High ones", f"{WINDOW}&severity=low", pinned="1")
     assert SavedView.objects.count() == 1
 
