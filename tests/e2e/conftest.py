@@ -23,11 +23,8 @@ def desk(page: Any, sign_in: Any, live_server: Any, transactional_db: None) -> I
 
     `tolerate` takes texts of complaints that a test provokes.
     """
-    faults: list[str] = []
     tolerated: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda request: _note(faults, request))
+    faults = _faults_of(page.context)
 
     def sit_down(user: User, *, theme: str = "light", tolerate: tuple[str, ...] = ()) -> Any:
         User.objects.filter(pk=user.pk).update(theme=theme, time_zone="Europe/Warsaw")
@@ -39,6 +36,33 @@ def desk(page: Any, sign_in: Any, live_server: Any, transactional_db: None) -> I
     yield sit_down
     rest = [fault for fault in faults if not any(text in fault for text in tolerated)]
     assert rest == []
+
+
+@pytest.fixture
+def scriptless_desk(
+    browser: Any, sign_in: Any, live_server: Any, transactional_db: None
+) -> Iterator[Callable[..., Any]]:
+    """Return a function that signs a user in to a browser without JavaScript; its complaints fail the test too."""
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
+    faults = _faults_of(context)
+
+    def sit_down(user: User) -> Any:
+        page = context.new_page()
+        sign_in(page, user)
+        return page
+
+    yield sit_down
+    context.close()
+    assert faults == []
+
+
+def _faults_of(context: Any) -> list[str]:
+    """Return what the browser complains of, in any of the context's tabs; it grows while they are used."""
+    faults: list[str] = []
+    context.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.on("requestfailed", lambda request: _note(faults, request))
+    return faults
 
 
 def _note(faults: list[str], request: Any) -> None:

@@ -169,17 +169,14 @@ def test_a_group_spreads_a_change_and_reports(desk: Desk, list_url: str, lead: U
     assert {source(f"m{n}")["severity"] for n in range(30)} == {"low"}
 
 
-def test_it_works_without_a_script(browser: Any, sign_in: Any, list_url: str, lead: User) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page, lead)
+def test_it_works_without_a_script(scriptless_desk: Desk, list_url: str, lead: User) -> None:
+    page = scriptless_desk(lead)
     page.goto(list_url)
     page.get_by_role("link", name="Detection 03").first.click()
     page.fill("textarea[name='v.comment']", "No script")
     page.get_by_role("button", name="Comment").click()
     assert "No script" in page.locator(".im-said").first.inner_text()
     assert source("i03")["comment"] == "No script"
-    context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

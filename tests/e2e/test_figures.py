@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -116,7 +115,6 @@ def test_a_bar_leads_to_its_list_and_a_brush_narrows_the_page(desk: Desk, site: 
     page.goto(f"{site}/statistics/?start=2025-11-23T10:00:00Z&end=2025-11-23T13:00:00Z")
     chart = page.locator(".im-over .im-chart canvas").first
     expect(chart).to_be_visible()
-    page.wait_for_timeout(300)
     box = chart.bounding_box()
     assert box
     total = page.locator(".im-figures-bar h1 b").inner_text()
@@ -127,7 +125,8 @@ def test_a_bar_leads_to_its_list_and_a_brush_narrows_the_page(desk: Desk, site: 
     page.mouse.up()
     expect(page.locator(".im-figures-bar h1 b")).not_to_have_text(total)
     assert "/statistics/" in page.url
-    page.wait_for_timeout(300)
+    # The chart of the narrower time has no canvas before it is drawn.
+    expect(chart).to_be_visible()
     # The foot of the highest bar: its lowest colour's list, of this bar's time alone.
     data = json.loads(page.locator(".im-over .im-chart").get_attribute("data-values") or "")
     bars = list(zip(*(one["counts"] for one in data["series"]), strict=True))
@@ -155,10 +154,8 @@ def test_the_chart_is_by_another_field_and_its_table_agrees(desk: Desk, site: st
     assert sum(int(text.replace(",", "")) for text in last) == 95
 
 
-def test_everything_is_there_without_a_script(browser: Any, sign_in: Any, site: str, lead: User) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page, lead)
+def test_everything_is_there_without_a_script(scriptless_desk: Desk, site: str, lead: User) -> None:
+    page = scriptless_desk(lead)
     page.goto(f"{site}/attack/?{WINDOW}")
     page.get_by_role("link", name="Open", exact=True).click()
     assert "sub-techniques=open" in page.url
@@ -173,7 +170,6 @@ def test_everything_is_there_without_a_script(browser: Any, sign_in: Any, site: 
     expect(page.locator(".im-over table")).to_contain_text("Rule 4")
     page.locator(".im-over table tbody a").first.click()
     page.wait_for_url("**/incidents/?**")
-    context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

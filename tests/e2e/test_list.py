@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pytest
@@ -281,10 +280,8 @@ def test_a_bar_and_a_brushed_span_narrow_the_time(desk: Desk, list_url: str, ana
     expect(page.locator(".im-time")).to_contain_text("→")
 
 
-def test_it_works_without_a_script(browser: Any, sign_in: Any, list_url: str, analyst: User) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page, analyst)
+def test_it_works_without_a_script(scriptless_desk: Desk, list_url: str, analyst: User) -> None:
+    page = scriptless_desk(analyst)
     page.goto(list_url)
     page.get_by_role("link", name="Next page").click()
     assert page.locator(".im-pages [aria-current]").inner_text() == "2"
@@ -293,7 +290,6 @@ def test_it_works_without_a_script(browser: Any, sign_in: Any, list_url: str, an
     page.fill("#q", "")
     page.get_by_role("button", name="Compact rows").click()
     assert page.locator("#view.is-compact").count() == 1
-    context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 
 from playwright.sync_api import expect
 
@@ -43,21 +42,14 @@ def test_a_row_s_status_is_set_and_it_is_taken_where_it_stands(desk: Desk, list_
     assert source(doc_id)["status"] == "new"
 
 
-def test_without_a_script_the_row_leads_to_the_same_forms(
-    browser: Any, sign_in: Any, live_server: Any, list_url: str, lead: User
-) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    try:
-        page = context.new_page()
-        sign_in(page, lead)
-        page.goto(list_url + "&mode=incidents&status=new")
-        doc_id = doc_of(page.locator("tr[data-key]").first)
-        page.locator('a[data-act="status"]').first.click()
-        page.get_by_role("button", name="In progress").click()
-        page.get_by_text("Saved.").wait_for()
-        assert source(doc_id)["status"] == "in_progress"
-    finally:
-        context.close()
+def test_without_a_script_the_row_leads_to_the_same_forms(scriptless_desk: Desk, list_url: str, lead: User) -> None:
+    page = scriptless_desk(lead)
+    page.goto(list_url + "&mode=incidents&status=new")
+    doc_id = doc_of(page.locator("tr[data-key]").first)
+    page.locator('a[data-act="status"]').first.click()
+    page.get_by_role("button", name="In progress").click()
+    page.get_by_text("Saved.").wait_for()
+    assert source(doc_id)["status"] == "in_progress"
 
 
 def test_a_verdict_goes_on_to_those_like_it_after_a_preview(desk: Desk, list_url: str, lead: User) -> None:
