@@ -22,7 +22,7 @@ from imweb.incidents.jobs.service import SMALL, require_bulk
 from imweb.incidents.jobs.store import Task
 from imweb.incidents.params import StatisticsQuery
 from imweb.web.bulk.fields import Setting, changes, settings_for
-from imweb.web.bulk.selection import Selection, selection
+from imweb.web.bulk.selection import Selection, selection, ticked
 from imweb.web.card import by_key
 from imweb.web.listing.load import Frame, frame
 from imweb.web.listing.preferences import ListPreferences
@@ -42,12 +42,13 @@ def change(request: PageRequest) -> HttpResponse:
     """Show the form (`step` is empty), the preview (`preview`), or make the change (`apply`)."""
     here = _frame(request)
     posted = request.POST.copy()
+    posted["keys"] = "\n".join(ticked(posted.get("keys", ""), posted.getlist("tick")))
     if "take" in posted:
         posted["set.reviewer"] = here.actor.username
     settings = settings_for(here.actor, here.custom, posted)
-    values: Json = {"posted": request.POST, "back_url": request.POST.get("next") or reverse("incidents")}
+    values: Json = {"posted": posted, "back_url": request.POST.get("next") or reverse("incidents")}
     try:
-        chosen = selection(here, request.POST.dict())
+        chosen = selection(here, {name: str(value) for name, value in posted.items()})
         _limit(here, chosen.counts.rows)
     except ImError as error:
         reasons = [item.reason for item in error.details] if isinstance(error, ValidationFailed) else [error.reason]

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from imweb.accounts.models import User
 from imweb.opensearch import gateway, schema
+from tests import stored
 from tests.e2e.test_list import Desk
 
 
@@ -166,3 +167,23 @@ def test_the_dialog_is_accessible(desk: Desk, list_url: str, lead: User, theme: 
     assert found.violations_count == 0, found.generate_report()
     page.keyboard.press("Escape")
     expect(_dialog(page)).to_be_hidden()
+
+
+@pytest.mark.parametrize("doc_id", ["i06", "with a blank"])
+def test_ticked_rows_are_changed_without_a_script(
+    scriptless_desk: Desk, list_url: str, lead: User, doc_id: str
+) -> None:
+    stored.incidents({"with a blank": {"title": "A blank in its id", "severity": "low"}})
+    page = scriptless_desk(lead)
+    page.goto(list_url + "&mode=incidents")
+    page.locator(f'input[value="incident/{doc_id}"]').check()
+    page.get_by_role("button", name="Change ticked…").click()
+    expect(page.get_by_role("heading", name="Change 1 row")).to_be_visible()
+    page.get_by_label("Severity").select_option("critical")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Change 1 row").click()
+    expect(page.locator(".im-bulk-counts")).to_contain_text("1 updated")
+    assert _stored(doc_id)["severity"] == "critical"
+    page.get_by_role("button", name="Take it back").click()
+    expect(page.get_by_role("heading", name="Taken back")).to_be_visible()
+    assert _stored(doc_id)["severity"] != "critical"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -44,13 +44,18 @@ def state_of(url: str) -> ListState:
     return ListState.of(parse_qs(urlsplit(url).query), reverse("incidents"))
 
 
+def ticked(lines: str, boxes: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the keys that stand one a line, which may hold blanks, and those of boxes that a form sent itself."""
+    return tuple(key for key in dict.fromkeys([*lines.replace("\r", "").split("\n"), *boxes]) if key)
+
+
 def selection(here: Frame, posted: Mapping[str, str]) -> Selection:
     """Return what a form selects, exactly the rows that its page counted.
 
     Raises `ValidationFailed`, and `VersionConflict` when the frozen list has ended and its rows cannot be had again.
     """
     state = state_of(posted.get("next", ""))
-    keys = tuple(dict.fromkeys(posted.get("keys", "").split())) if posted.get("scope") == "ticked" else ()
+    keys = ticked(posted.get("keys", "")) if posted.get("scope") == "ticked" else ()
     if posted.get("scope") == "ticked" and not keys:
         raise ValidationFailed.field(_("Ticked rows"), _("Tick at least one row."))
     if len(keys) > MAX_TICKED:

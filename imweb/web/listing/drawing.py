@@ -44,7 +44,9 @@ def _tick(row: Row, *, with_box: bool) -> str:
     if not with_box:
         return '<td class="im-c-tick"></td>'
     label = escape(_("Tick %(title)s") % {"title": plain(clip(row.title, 80))})
-    box = f'<input type="checkbox" data-tick value="{escape(row.key)}" aria-label="{label}">'
+    # Without a script the form of the change takes the boxes themselves.
+    sent = 'name="tick" form="bulk-form"'
+    box = f'<input type="checkbox" data-tick {sent} value="{escape(row.key)}" aria-label="{label}">'
     return f'<td class="im-c-tick"><label>{box}</label></td>'
 
 
