@@ -5,7 +5,6 @@ import "./table.js";
 import "./bulk.js";
 import "./flyout.js";
 import "./query.js";
-import "./suggest.js";
 import "./chart.js";
 import "./keys.js";
 import "./returning.js";

@@ -129,3 +129,34 @@ document.addEventListener("htmx:afterRequest", (event) => {
   const link = event.detail.elt;
   if (link?.matches?.("a[data-members]") && event.detail.successful) link.setAttribute("aria-expanded", "true");
 });
+
+// How many rows came in since the list was frozen: asked for at an interval, never moving the rows.
+let asking = { url: "", seconds: 0, timer: 0 };
+
+async function count() {
+  const place = document.querySelector("[data-watch]");
+  if (!place || document.hidden) return;
+  const url = place.dataset.watch;
+  // As a fragment: who is signed out is told so, and stays where he is with what he is typing.
+  const answer = await fetch(url, { headers: { "HX-Request": "true", "HX-Current-URL": location.href } }).catch(() => null);
+  const html = answer?.status === 200 ? await answer.text() : "";
+  if (!place.isConnected || place.dataset.watch !== url) return;
+  if (answer?.status === 200) { window.htmx.swap(place, html, { swapStyle: "innerHTML" }, { eventInfo: { target: place } }); return; }
+  const signIn = answer?.headers.get("HX-Redirect");
+  const words = document.createElement(signIn ? "a" : "span");
+  words.textContent = signIn ? place.dataset.out : place.dataset.silent;
+  if (signIn) words.href = signIn;
+  place.replaceChildren(" · ", words);
+}
+
+function watch() {
+  const place = document.querySelector("[data-watch]");
+  const [url, seconds] = [place?.dataset.watch ?? "", Number(place?.dataset.every ?? 0)];
+  // Whatever else is swapped meanwhile does not make it wait anew.
+  if (url === asking.url && seconds === asking.seconds) return;
+  clearInterval(asking.timer);
+  asking = { url, seconds, timer: seconds ? setInterval(count, seconds * 1000) : 0 };
+}
+
+document.addEventListener("htmx:afterSettle", watch);
+watch();
