@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect, render
@@ -60,7 +60,9 @@ def incidents(request: PageRequest) -> HttpResponse:
     else:
         response = render(request, "web/incidents/list.html", values | _open(found.state))
     if fragment:
-        response["HX-Push-Url"] = found.state.url
+        # Rows that are only read anew are no step of the browser's history, and what is open over them stays.
+        same = _without_card(request.htmx.current_url or "") == _without_card(found.state.url)
+        response["HX-Push-Url"] = "false" if same else found.state.url
     return response
 
 
@@ -97,6 +99,12 @@ def _jump(request: PageRequest, here: load.Frame, found: load.Table) -> HttpResp
     offset = insights.rows_before(here.actor, found.query.filters, found.query.pit, at_ms, newest_first=newest)
     offset = min(offset, max(0, found.total - 1))
     return redirect(found.state.within(offset=str(offset)).url)
+
+
+def _without_card(url: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return what an address of the list shows, whatever card is open over it."""
+    parts = urlsplit(url)
+    return parts.path, sorted(pair for pair in parse_qsl(parts.query) if pair[0] != "open")
 
 
 def _open(state: ListState) -> Json:

@@ -112,13 +112,16 @@ async function draw(host) {
   chart.setOption(stackedOption(data, palette, grid));
   const stop = new AbortController();
   drawn.set(host, { chart, stop });
-  const brushed = (first, last) => go(host, data.starts[first], data.ends[last]);
+  const brushed = (first, last) => {
+    if (host.dataset.span) go(host, data.starts[first], data.ends[last]);
+    else location.assign(within(host.dataset.open, data.starts[first], data.ends[last]));
+  };
   const clicked = (at, event) => {
     if (!host.dataset.open) return brushed(at, at);
     const height = chart.convertFromPixel({ yAxisIndex: 0 }, event.clientY - host.getBoundingClientRect().top);
     location.assign(within(hit(data.series, at, height)?.url ?? host.dataset.open, data.starts[at], data.ends[at]));
   };
-  const may = host.dataset.span ? { brushed, clicked } : {};
+  const may = host.dataset.span || host.dataset.open ? { brushed, clicked } : {};
   follow(host, grid, data.starts.length, { describe: (at) => lines(data, at), ...may }, stop.signal);
 }
 

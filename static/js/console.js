@@ -8,6 +8,7 @@ import "./query.js";
 import "./chart.js";
 import "./keys.js";
 import "./returning.js";
+import "./staying.js";
 
 // Light and dark without a reload; the form also works by itself.
 document.addEventListener("submit", (event) => {

@@ -1,18 +1,25 @@
 // The card beside the list: its address is the list's with `open=`, so that Back closes it and a reload keeps it.
 // Focus goes into the card and, when it closes, back to the row it came from.
 import { announce } from "./toasts.js";
+import { bare } from "./staying.js";
 
 const panel = () => document.getElementById("flyout");
 let opener = null;
 
+const rowOf = (key) => key && document.querySelector(`tr[data-key="${CSS.escape(key)}"]`);
+
 function mark(key) {
-  document.querySelectorAll("tr.is-open").forEach((row) => row.classList.remove("is-open"));
-  const row = key && document.querySelector(`tr[data-key="${CSS.escape(key)}"]`);
+  const row = rowOf(key);
+  // A card that was reached from another has no row: the one that all began at stays marked.
+  if (key && !row) return;
+  document.querySelectorAll("tr.is-open").forEach((other) => other.classList.remove("is-open"));
   if (!row) return;
   // One row is the one that everything means: the keys' mark goes along from card to card.
   document.querySelector("tr.is-here")?.classList.remove("is-here");
   row.classList.add("is-open", "is-here");
 }
+
+const reveal = () => document.querySelector("tr.is-open")?.scrollIntoView({ block: "nearest" });
 
 function address(key) {
   const url = new URL(location.href);
@@ -40,18 +47,24 @@ function readAhead() {
   ahead = { url, at: Date.now(), html };
 }
 
+/** The address of the card that a key means. */
+function cardOf(key) {
+  const [kind, ...id] = key.split("/");
+  return `/${kind === "incident" ? "incidents" : "aggregations"}/${encodeURIComponent(id.join("/"))}/`;
+}
+
 async function load(cardUrl) {
   const held = ahead?.url === cardUrl && Date.now() - ahead.at < FRESH ? ahead : null;
   const html = held && await held.html;
   ahead = null;
-  if (html) window.htmx.swap("#flyout", html, { swapStyle: "innerHTML" });
+  if (html) window.htmx.swap(panel(), html, { swapStyle: "innerHTML" }, { eventInfo: { target: panel() } });
   else await window.htmx.ajax("GET", cardUrl, { target: "#flyout", swap: "innerHTML" });
 }
 
-async function show(key, cardUrl, push) {
+async function show(key, push) {
   mark(key);
   if (push) history.pushState({ flyout: key }, "", address(key));
-  await load(cardUrl);
+  await load(cardOf(key));
   readAhead();
   const heading = panel()?.querySelector("[data-card-title]");
   if (!heading) return;
@@ -62,12 +75,12 @@ async function show(key, cardUrl, push) {
 function hide(push) {
   const box = panel();
   if (!box || box.childElementCount === 0) return;
-  const key = new URL(location.href).searchParams.get("open") || opener?.closest("tr")?.dataset.key;
+  const row = document.querySelector("tr.is-open");
   box.replaceChildren();
   mark(null);
   if (push) history.pushState({ flyout: null }, "", address(null));
-  const row = key && document.querySelector(`tr[data-key="${CSS.escape(key)}"]`);
-  (row?.querySelector("[data-open]") ?? opener ?? document.getElementById("main"))?.focus({ preventScroll: true });
+  const back = row?.querySelector("[data-open]") ?? (opener?.isConnected ? opener : null);
+  (back ?? document.getElementById("main"))?.focus({ preventScroll: true });
 }
 
 const plainClick = (event) => event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
@@ -78,7 +91,13 @@ document.addEventListener("click", (event) => {
   if (link) {
     event.preventDefault();
     opener = link;
-    show(link.dataset.open, link.dataset.card, true);
+    show(link.dataset.open, true);
+    return;
+  }
+  const inner = event.target.closest("#flyout a[data-goes]");
+  if (inner) {
+    event.preventDefault();
+    show(inner.dataset.goes, true);
     return;
   }
   if (event.target.closest("[data-close-card]")) {
@@ -90,7 +109,7 @@ document.addEventListener("click", (event) => {
   if (step) {
     event.preventDefault();
     const next = neighbour(Number(step.dataset.cardStep));
-    if (next) { opener = next; show(next.dataset.open, next.dataset.card, true); }
+    if (next) { opener = next; show(next.dataset.open, true); reveal(); }
     return;
   }
   // A click on a row's empty space opens it too, as in Dashboards; text can still be selected.
@@ -106,19 +125,33 @@ document.addEventListener("keydown", (event) => {
   if (panel()?.childElementCount) hide(true);
 });
 
-// Back and Forward between list and card need no server for the list.
+// Back and Forward between list and card need no server for the list; htmx, which would read it anew, is not asked.
 window.addEventListener("popstate", (event) => {
-  if (!panel() || event.state?.htmx) return;
+  const shown = document.getElementById("rows")?.dataset.canonical;
+  if (!panel() || !shown) return;
+  if (bare(shown) !== bare(location.href)) {
+    if (!event.state?.htmx) location.reload();
+    return;
+  }
+  event.stopImmediatePropagation();
   const key = new URL(location.href).searchParams.get("open");
-  const link = key && document.querySelector(`a[data-open="${CSS.escape(key)}"]`);
-  if (link) show(key, link.dataset.card, false);
-  else if (key) location.reload();
-  else hide(false);
-});
+  if (!key) { hide(false); return; }
+  show(key, false);
+  reveal();
+}, true);
 
 document.addEventListener("htmx:afterSettle", () => {
   const key = new URL(location.href).searchParams.get("open");
-  if (key && panel()?.childElementCount) mark(key);
+  if (!key || !panel()?.childElementCount) return;
+  const first = !document.querySelector("tr.is-open");
+  mark(key);
+  if (first) reveal();
+});
+
+// A card outlives a change of the list behind it; so it stands in the new address too.
+document.addEventListener("htmx:pushedIntoHistory", () => {
+  const key = panel()?.querySelector("#card")?.dataset.key;
+  if (key) history.replaceState(history.state, "", address(key));
 });
 
 // Drafts: what was typed into a card is kept over errors, reloads and an expired session, until it was saved.

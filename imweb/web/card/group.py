@@ -35,7 +35,11 @@ def context(here: Frame, result_id: str, offset: str, *, small: bool) -> Json:
     total = found.total or 0
     listed = rows(found.docs, row_words(here, found))
     return {
-        "member_levels": [level for level in statistics.severities if level.count],
+        "member_levels": [
+            (level, base.with_filter("severity", [level.key]).url if level.key else all_url)
+            for level in statistics.severities
+            if level.count
+        ],
         "chart_json": json.dumps(drawn, separators=(",", ":")) if drawn else "",
         "chart_headings": headings,
         "chart_rows": behind,
