@@ -31,6 +31,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (!dialog.open) dialog.showModal();
   if (wanted) body.querySelector(`[name="${CSS.escape(wanted)}"]`)?.focus();
   wanted = "";
+  // Each step is read from its heading; while rows are changed the dialog itself holds the focus over every swap.
+  if (!body.contains(document.activeElement)) (body.querySelector("progress") ? dialog : body.querySelector("#bulk-title"))?.focus();
   const done = body.querySelector("[data-bulk-done]");
   if (body.querySelector("progress")) stale = true;
   if (!done) return;
@@ -42,6 +44,8 @@ document.addEventListener("htmx:afterSettle", (event) => {
 document.addEventListener("close", (event) => {
   if (event.target.id !== "bulk") return;
   event.target.querySelector("#bulk-body").replaceChildren();
+  // What had the focus before may be gone with the bar of the ticked rows.
+  if (document.activeElement === document.body) document.querySelector("tr.is-here a[data-open], .im-tablewrap")?.focus({ preventScroll: true });
   if (!stale) return;
   stale = false;
   renewRows();

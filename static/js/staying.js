@@ -72,14 +72,15 @@ const twins = (name, group, tag) => [...document.querySelectorAll(tag)].filter((
 
 function describe(control) {
   const [name, group, tag] = [nameOf(control), groupOf(control), control.localName];
-  return { control, key: control.dataset.open, name, group, tag, at: twins(name, group, tag).indexOf(control) };
+  return { control, key: control.dataset.open, name, group, tag, at: twins(name, group, tag).indexOf(control), inCard: Boolean(control.closest("#card")) };
 }
 
-function successor({ key, name, group, tag, at }) {
+function successor({ key, name, group, tag, at, inCard }) {
   if (key) return document.querySelector(`a[data-open="${CSS.escape(key)}"]`);
   const same = twins(name, group, tag);
   const found = same[Math.min(at, same.length - 1)];
   if (found) return found.closest("details:not([open])")?.querySelector("summary") ?? found;
+  if (inCard) return null;
   const near = [...document.querySelectorAll(CONTROLS)].filter((one) => groupOf(one) === group);
   return near.find((one) => one.getAttribute("aria-current")) ?? near.find((one) => one.checkVisibility());
 }
@@ -88,7 +89,7 @@ let before = null;
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { target } = event.detail;
-  if (target.id !== "view" && target.id !== "rows") return;
+  if (!["view", "rows", "card"].includes(target.id)) return;
   savePlaces();
   const focused = document.activeElement;
   before = {
@@ -96,14 +97,17 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     here: document.querySelector("tr.is-here")?.dataset.key,
     rows: document.getElementById("rows")?.dataset.canonical,
     places: places(),
+    card: target.dataset.key,
+    read: document.querySelector("#card .im-fly-body")?.scrollTop ?? 0,
   };
 });
 
-document.addEventListener("htmx:afterSettle", (event) => {
-  const id = event.detail.target?.id;
-  if (!before || (id !== "view" && id !== "rows")) return;
-  const { focus, here, rows, places: tops } = before;
-  before = null;
+function refocus({ focus }, last) {
+  if (!focus || focus.control.isConnected || document.activeElement !== document.body) return;
+  (successor(focus) ?? document.querySelector(last))?.focus({ preventScroll: true });
+}
+
+function afterList({ rows, places: tops, here, ...rest }) {
   const now = document.getElementById("rows")?.dataset.canonical;
   // Other rows begin at the top; the facets beside them stay where they are.
   const same = now && rows && bare(now) === bare(rows);
@@ -112,11 +116,26 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (here && !document.querySelector("tr.is-here")) {
     document.querySelector(`tr[data-key="${CSS.escape(here)}"]`)?.classList.add("is-here");
   }
-  if (focus && !focus.control.isConnected && document.activeElement === document.body) {
-    (successor(focus) ?? document.getElementById("main"))?.focus({ preventScroll: true });
-  }
+  refocus(rest, "#main");
   const total = document.querySelector(".im-bar h1");
   if (total) announce(`${total.textContent.trim()}, ${document.querySelector(".im-place")?.textContent.trim() ?? ""}`);
+}
+
+/** A card that was changed is read on where it was. */
+function afterCard({ card, read, ...rest }) {
+  const now = document.getElementById("card");
+  const body = now?.dataset.key === card && now?.querySelector(".im-fly-body");
+  if (body) body.scrollTop = read;
+  refocus(rest, "#card [data-card-title]");
+}
+
+document.addEventListener("htmx:afterSettle", (event) => {
+  const id = event.detail.target?.id;
+  if (!before || !["view", "rows", "card"].includes(id)) return;
+  const held = before;
+  before = null;
+  if (id === "card") afterCard(held);
+  else afterList(held);
 });
 
 applyFolds();
