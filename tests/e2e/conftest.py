@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from imweb.accounts.models import User
 from imweb.incidents.models import CustomField
@@ -63,6 +64,17 @@ def _faults_of(context: Any) -> list[str]:
     context.on("weberror", lambda error: faults.append(str(error.error)))
     context.on("requestfailed", lambda request: _note(faults, request))
     return faults
+
+
+def menus(page: Any, within: str = "body") -> Iterator[tuple[str, Any]]:
+    """Open each menu that can be seen, one after the other: yields its name and what axe finds in it."""
+    summaries = page.locator(f"{within} details.im-menu > summary:visible")
+    for number in range(summaries.count()):
+        summary = summaries.nth(number)
+        summary.click()
+        summary.locator("xpath=..").locator(".im-pop").first.wait_for()
+        yield summary.inner_text(), Axe().run(page, context="details.im-menu[open]")
+        page.keyboard.press("Escape")
 
 
 def _note(faults: list[str], request: Any) -> None:

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from imweb.accounts.models import User
 from imweb.incidents.pits import release_all
 from tests import stored
+from tests.e2e.conftest import menus
 from tests.stored import at
 
 Desk = Callable[..., Page]
@@ -302,3 +303,9 @@ def test_the_page_is_accessible(desk: Desk, list_url: str, analyst: User, theme:
         page.screenshot(path=f"{folder}/list-{theme}.png")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+    page.locator("[data-untick]").click()
+    opened = list(menus(page))
+    # Time, counter, filter, view, custom, group, export, columns, rows, jump, account.
+    assert len(opened) >= 10
+    for name, inside in opened:
+        assert inside.violations_count == 0, f"{name}: {inside.generate_report()}"
