@@ -161,11 +161,30 @@ document.addEventListener("input", (event) => {
   const field = event.target.closest("[data-draft]");
   if (field) { try { sessionStorage.setItem(draftKey(field), field.value); } catch { /* Not kept in private mode. */ } }
 });
+/** Says beside a field that it holds a draft, and lets it go. */
+function note(field) {
+  const held = document.getElementById("draft-note");
+  if (!held || field.nextElementSibling?.matches("[data-draft-note]")) return;
+  field.after(held.content.cloneNode(true));
+}
+
+document.addEventListener("click", (event) => {
+  const place = event.target.closest?.("[data-discard]")?.closest("[data-draft-note]");
+  if (!place) return;
+  const field = place.previousElementSibling;
+  sessionStorage.removeItem(draftKey(field));
+  const chosen = field.options && [...field.options].find((option) => option.defaultSelected);
+  field.value = field.options ? chosen?.value ?? "" : field.defaultValue;
+  place.remove();
+  field.focus();
+});
+
 const restore = () => {
   document.querySelectorAll("[data-draft]").forEach((field) => {
     const kept = sessionStorage.getItem(draftKey(field));
     if (!kept || kept === field.value) return;
     field.value = kept;
+    note(field);
     // A draft is in sight, but the forms of a menu open when they are asked for.
     const fold = field.closest("details.im-inline");
     if (fold) fold.open = true;

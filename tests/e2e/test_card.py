@@ -20,6 +20,7 @@ from imweb.incidents.models import CustomField
 from imweb.incidents.setup import apply_custom_fields
 from imweb.opensearch import gateway, schema
 from tests import stored
+from tests.e2e.conftest import menus
 from tests.stored import at
 
 Desk = Callable[..., Page]
@@ -146,7 +147,15 @@ def test_a_draft_outlives_a_reload_and_an_expired_session(
     page.get_by_label("User name").fill("analyst")
     page.get_by_label("Password").fill("analyst-password")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("textbox", name="Comment")).to_have_value("A long thought")
+    comment = page.get_by_role("textbox", name="Comment")
+    expect(comment).to_have_value("A long thought")
+    # It says that it is a draft, and whoever thinks better of it lets it go.
+    page.get_by_text("Not saved yet.").get_by_role("button", name="Discard").click()
+    expect(comment).to_have_value("")
+    expect(page.get_by_text("Not saved yet.")).to_have_count(0)
+    page.reload()
+    page.locator("#card").wait_for()
+    expect(comment).to_have_value("")
 
 
 def test_the_event_is_searched(desk: Desk, list_url: str, analyst: User) -> None:
@@ -200,6 +209,8 @@ def test_flyout_and_pages_are_accessible(desk: Desk, list_url: str, lead: User, 
                 page.screenshot(path=f"{folder}/{name}-{theme}-{width}.png")
             page.set_viewport_size({"width": 1440, "height": 900})
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+        for menu, inside in menus(page, "#card"):
+            assert inside.violations_count == 0, f"{name}, {menu}: {inside.generate_report()}"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
