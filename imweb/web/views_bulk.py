@@ -22,7 +22,7 @@ from imweb.incidents.jobs.service import SMALL, require_bulk
 from imweb.incidents.jobs.store import Task
 from imweb.incidents.params import StatisticsQuery
 from imweb.web.bulk.fields import Setting, changes, settings_for
-from imweb.web.bulk.selection import Selection, selection, ticked
+from imweb.web.bulk.selection import MAX_NAMED, Selection, selection, ticked, titles
 from imweb.web.card import by_key
 from imweb.web.listing.load import Frame, frame
 from imweb.web.listing.preferences import ListPreferences
@@ -33,7 +33,6 @@ from imweb.web.page import PageRequest, page, toast_headers, zone_of
 Json = dict[str, Any]
 EDITED = "edited"  # the session's frozen lists whose rows are shown as they stand now
 MAX_EDITED = 20
-MAX_SHOWN = 100
 WAIT_SECONDS = 1.5
 
 
@@ -164,6 +163,8 @@ def _outcome(request: PageRequest, task: Task) -> HttpResponse:
     failed = len(counts["failed"]) - denied
     if request.htmx and request.POST.get("by") == "key" and task.finished and not faults:
         return _toast(task)
+    shown = faults[:MAX_NAMED]
+    called = titles(_frame(request), [item["key"] for item in shown]) if shown and task.finished else {}
     done = counts["updated"] + counts["unchanged"] + counts["conflicted"] + len(counts["failed"])
     values: Json = {
         "task": task,
@@ -176,8 +177,10 @@ def _outcome(request: PageRequest, task: Task) -> HttpResponse:
             ("bad", _("not allowed"), denied),
             ("bad", _("failed"), failed),
         ],
-        "faults": [item | {"url": card_url(*item["key"].split("/", 1))} for item in faults[:MAX_SHOWN]],
-        "more": max(0, len(faults) - MAX_SHOWN),
+        "faults": [
+            item | {"url": card_url(*item["key"].split("/", 1)), "title": called.get(item["key"], "")} for item in shown
+        ],
+        "more": max(0, len(faults) - len(shown)),
         "kept": json.dumps([item["key"] for item in faults]),
         "undo_until": parse_datetime(task.undo_until) if task.undo_until and counts["updated"] else None,
         "back_url": reverse("incidents"),

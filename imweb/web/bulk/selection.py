@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,16 +10,18 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from imweb.errors import ValidationFailed, VersionConflict
-from imweb.incidents import insights
+from imweb.incidents import insights, services
 from imweb.incidents.fields import FieldDef, Kind
 from imweb.incidents.insights import Counts
 from imweb.incidents.params import FieldFilter, Filters
 from imweb.incidents.pits import result_sets
-from imweb.web.listing.load import Frame
-from imweb.web.listing.state import ListState
+from imweb.web.card.by_key import row_title
+from imweb.web.listing.load import EXCLUDES, Frame
+from imweb.web.listing.state import OPEN_END, ListState
 
 KEY = FieldDef("key", Kind.KEYWORD, bookkeeping=True)
 MAX_TICKED = 10_000
+MAX_NAMED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,16 @@ def state_of(url: str) -> ListState:
 def ticked(lines: str, boxes: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the keys that stand one a line, which may hold blanks, and those of boxes that a form sent itself."""
     return tuple(key for key in dict.fromkeys([*lines.replace("\r", "").split("\n"), *boxes]) if key)
+
+
+def titles(here: Frame, keys: Sequence[str]) -> dict[str, str]:
+    """Return what rows are called, by key; those that are gone or closed to the reader are left out. At most 100."""
+    state = ListState(path=reverse("incidents"), start=OPEN_END, end=OPEN_END, mode="all", size=str(MAX_NAMED))
+    query = state.query(here.registry, here.actor.time_zone, None)
+    fields = (*query.filters.fields, FieldFilter(KEY, "is", tuple(keys[:MAX_NAMED])))
+    query = replace(query, filters=replace(query.filters, fields=fields), with_total=False)
+    docs = services.list_documents(here.actor, query, excludes=EXCLUDES).docs
+    return {doc.key: row_title(doc) for doc in docs}
 
 
 def selection(here: Frame, posted: Mapping[str, str]) -> Selection:
