@@ -217,7 +217,7 @@ FAULTS = {
     "size=1000000000": "25, 50 or 100",
     "size=ten": "25, 50 or 100",
     "start=yesterday": "is no time",
-    "start=2025-12-01&end=2025-01-01": "is after end_time",
+    "start=2025-12-01&end=2025-01-01": "is after To; swap",
     "nonsense=1": "is no field",
     "severty=high": "did you mean 'severity'",
     # A name that no other test brings a mapping for.

@@ -203,5 +203,6 @@ def _explained(text: str, error: UnexpectedInput) -> ValidationFailed:
         reason = _('":" stands only behind a field; put text that holds it in quotes. Expected %(expected)s')
     else:
         reason = _('cannot read "%(rest)s"; expected %(expected)s')
-    shown = _(" or ").join(expected) or _("something else")
+    shown = _(" or ").join([", ".join(expected[:-1]), expected[-1]] if expected[1:] else expected)
+    shown = shown or _("something else")
     return fault(reason % {"rest": rest, "expected": shown}, position, expected)

@@ -180,8 +180,13 @@ def faults_of(error: ImError, state: ListState) -> tuple[list[Detail], list[Deta
         return [], []
     details = error.details or [Detail("", error.reason)]
     query = [detail for detail in details if detail.field.startswith("query_string")]
-    others = [Detail(_place(detail.field, state), detail.reason) for detail in details if detail not in query]
+    others = [Detail(_place(detail.field, state), _said(detail.reason)) for detail in details if detail not in query]
     return query, others
+
+
+def _said(reason: str) -> str:
+    """Return what is wrong with the page's names of the API's parameters."""
+    return reason.replace("start_time", _("From")).replace("end_time", _("To"))
 
 
 def _place(name: str, state: ListState) -> str:
