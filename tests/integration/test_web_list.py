@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -355,3 +356,18 @@ def test_a_field_that_is_no_text_can_be_asked_for_having_a_value(indices: None, 
     for operator, expected in (("any", "incident/with"), ("none", "incident/without")):
         answer = client.get(f"/incidents/?start=any&end=any&add=score&op={operator}&value=", follow=True)
         assert Seen(answer.content.decode()).keys == [expected]
+
+
+def test_a_facet_leads_to_the_values_that_it_has_no_room_for(indices: None, client: Client) -> None:
+    stored.incidents({f"i{n:02}": {"@timestamp": at(-n), "rule": {"name": f"Rule {n % 9}"}} for n in range(27)})
+    page = client.get(f"/incidents/?{WINDOW_URL}").content.decode()
+    assert "9 with other values" in Seen(page).text
+    # The filter by the field itself would leave out what is asked for; any other stays.
+    narrowed = client.get(f"/incidents/?{WINDOW_URL}&rule.name=Rule+1&severity=medium").content.decode()
+    for html in (page, narrowed):
+        [url] = re.findall(r'<p class="im-note"><a href="([^"]+)"', html)
+        folded = Seen(client.get(url.replace("&amp;", "&")).content.decode()).text
+        assert "9 groups" in folded
+        assert all(f"Rule {n}" in folded for n in range(9))
+    assert "severity=medium" in url
+    assert "rule.name=" not in url

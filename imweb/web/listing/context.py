@@ -141,7 +141,7 @@ def around_context(here: Frame, state: ListState, found: Around) -> Json:
     short = {level.name: level.short for level in severities()}
     levels = found.levels.severities
     many = sum(len(f"{level.count:,}") for level in levels) > WIDE_DIGITS
-    boxes = filters.boxes(state, found.facets, labels)
+    boxes = filters.boxes(state, found.facets, labels, here.registry)
     techniques = filters.technique_box(state, found.techniques) if found.techniques else None
     if techniques and techniques.lines:
         at = next((n for n, box in enumerate(boxes) if box.name == "mitre"), len(boxes) - 1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from django.utils.translation import gettext as _
 
 from imweb.incidents.fields import FieldDef, Kind, Registry
+from imweb.incidents.folding import groupable
 from imweb.incidents.insights import Facet
 from imweb.incidents.models import CustomField
 from imweb.incidents.results import SeverityCount
@@ -45,13 +46,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A facet as drawn; `top` is what the longest bar stands for."""
+    """A facet as drawn; `top` is what the longest bar stands for, `all_url` lists every value with its rows."""
 
     name: str
     label: str
     lines: list[Line]
     others: int = 0
     top: int = 1
+    all_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ def severity_url(state: ListState, level: SeverityCount) -> str:
     return _severity(state, level, exclude=False).url
 
 
-def boxes(state: ListState, found: Sequence[Facet], labels: Labels) -> list[Box]:
+def boxes(state: ListState, found: Sequence[Facet], labels: Labels, registry: Registry) -> list[Box]:
     """Return facets as drawn, those without a value left out unless they are filtered by."""
+    foldable = {item.name for item in groupable(registry)}
     drawn = []
     for facet in found:
         lines = [_line(state, facet.field, value.value, value.count, labels) for value in facet.values]
@@ -136,8 +139,16 @@ def boxes(state: ListState, found: Sequence[Facet], labels: Labels) -> list[Box]
             lines.insert(0, Line("", nothing_label("reviewer"), facet.missing, nobody.url, anybody.url, mark))
         if lines:
             top = max((line.count for line in lines), default=0) or 1
-            drawn.append(Box(facet.field.name, _heading(facet.field), lines, facet.others, top))
+            all_url = _all_values(state, facet.field.name) if facet.others and facet.field.name in foldable else ""
+            drawn.append(Box(facet.field.name, _heading(facet.field), lines, facet.others, top, all_url))
     return drawn
+
+
+def _all_values(state: ListState, name: str) -> str:
+    """Return the list folded by a field: all its values, also those that its own filter leaves out."""
+    rest = tuple(item for item in state.filters if item.name != name)
+    base = state if rest == state.filters else state.fresh(filters=rest)
+    return base.within(offset="0", group_by=name).url
 
 
 def _heading(known: FieldDef) -> str:
