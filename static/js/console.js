@@ -46,8 +46,11 @@ const busy = (step) => {
   under = Math.max(0, under + step);
   document.body.classList.toggle("is-busy", under > 0);
 };
-document.addEventListener("htmx:beforeRequest", () => busy(1));
-document.addEventListener("htmx:afterRequest", () => busy(-1));
+document.addEventListener("htmx:beforeRequest", (event) => {
+  busy(1);
+  // Whatever becomes of the element that asked, and of its events.
+  event.detail.xhr.addEventListener("loadend", () => busy(-1), { once: true });
+});
 
 // Copy buttons: <button data-copy="text">.
 document.addEventListener("click", async (event) => {

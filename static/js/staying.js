@@ -85,11 +85,25 @@ function successor({ key, name, group, tag, at, inCard }) {
   return near.find((one) => one.getAttribute("aria-current")) ?? near.find((one) => one.checkVisibility());
 }
 
+// Of two changes of the list the later one holds: the answer of the earlier would stand under an address that is not its
+// own, or be put where the list no longer is. Its element may be gone by then, so that nothing else hears of it.
+const LIST = ["view", "rows"];
+const PARTS_SWAPPED = [...LIST, "card"];
+let latest = null;
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { target, elt, xhr } = event.detail;
+  if (!LIST.includes(target?.id)) return;
+  const earlier = latest;
+  earlier?.elt.addEventListener("htmx:beforeOnLoad", (late) => { if (late.detail.xhr === earlier.xhr) late.preventDefault(); });
+  latest = { elt, xhr };
+});
+
 let before = null;
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { target } = event.detail;
-  if (!["view", "rows", "card"].includes(target.id)) return;
+  if (!PARTS_SWAPPED.includes(target.id)) return;
   savePlaces();
   const focused = document.activeElement;
   before = {
@@ -131,7 +145,7 @@ function afterCard({ card, read, ...rest }) {
 
 document.addEventListener("htmx:afterSettle", (event) => {
   const id = event.detail.target?.id;
-  if (!before || !["view", "rows", "card"].includes(id)) return;
+  if (!before || !PARTS_SWAPPED.includes(id)) return;
   const held = before;
   before = null;
   if (id === "card") afterCard(held);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from imweb.accounts.models import User
 from tests.e2e.test_list import Desk, keys
@@ -176,3 +176,23 @@ def test_a_group_s_incidents_open_in_the_flyout_and_back_leads_to_the_group(
     card.locator(".im-behind tbody a").first.click()
     page.wait_for_url("**incident_aggregation_result_id=result-1**")
     expect(page.locator(".im-bar h1 b")).to_have_text("1 row")
+
+
+def test_of_two_changes_at_once_the_later_one_holds(desk: Desk, list_url: str, lead: User) -> None:
+    page = desk(lead)
+    page.goto(list_url)
+    held: list[Route] = []
+    # The first answer comes last.
+    page.route("**severity=high**", lambda route: held.append(route))
+    facets = page.locator(".im-facets")
+    facets.get_by_role("link", name="High", exact=False).first.click()
+    facets.get_by_role("link", name="Low", exact=False).first.click()
+    expect(page.locator(".im-chip")).to_contain_text("Severity: Low")
+    with page.expect_response("**severity=high**") as late:
+        held[0].continue_()
+    late.value.finished()
+    expect(page.locator("body.is-busy")).to_have_count(0)
+    expect(page.locator(".im-chip")).to_contain_text("Severity: Low")
+    assert page.locator("#view").evaluate("view => view.dataset.url") == page.evaluate(
+        "location.pathname + location.search"
+    )
