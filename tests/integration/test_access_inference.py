@@ -148,7 +148,7 @@ def _answers(actor: Actor, asked: Json) -> Json:
         "facets": repr(insights.facets(actor, filters, None, facets)),
         "values": repr(insights.values_of(actor, filters, None, facets)),
         "completion": [repr(insights.values_beginning(actor, field, ".*", 10)) for field in facets],
-        "folds": [repr(_folded(actor, filters, field)) for field in (facets[0], facets[4])],
+        "folds": [_folded(actor, filters, field) for field in (facets[0], facets[4])],
         "new": insights.new_since(actor, filters, 0),
         "counts": repr(insights.counts(actor, filters, None)),
         "place": insights.rows_before(actor, filters, None, stored.NOW - 300_000),
@@ -169,8 +169,9 @@ def _answers(actor: Actor, asked: Json) -> Json:
     return found
 
 
-def _folded(actor: Actor, filters: Filters, field: FieldDef) -> folding.Folding:
-    return folding.fold(actor, filters, None, field, ["critical", "high", "low"], offset=0, size=20)
+def _folded(actor: Actor, filters: Filters, field: FieldDef) -> Any:
+    levels = ["critical", "high", "low"]
+    return _tried(lambda: repr(folding.fold(actor, filters, None, field, levels, offset=0, size=20)))
 
 
 def _figures(actor: Actor) -> str:
