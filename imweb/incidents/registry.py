@@ -38,12 +38,12 @@ def registry(*, fresh: bool = False) -> Registry:
         return held[2]
     custom = [row.field for row in CustomField.objects.all()]
     try:
-        dynamic = _dynamic(gateway().mapping(alias))
+        built = Registry.build(custom, _dynamic(gateway().mapping(alias)))
     except ImError:
-        return held[2] if held and held[1] == alias else Registry.build(custom)
-    built = Registry.build(custom, dynamic)
+        built = held[2] if held and held[1] == alias else Registry.build(custom)
     with _lock:
-        _cached = (now, alias, built)
+        # What could not be read either: a node that hangs instead of refusing is not waited for again and again.
+        _cached = (time.monotonic(), alias, built)
     return built
 
 

@@ -19,6 +19,8 @@ from imweb.opensearch.errors import check_complete, classify, translate
 
 Json = dict[str, Any]
 SEARCH_TIME_LIMIT = "25s"
+# Seconds for what any page asks beside its own search and an answering node has at hand.
+_SMALL_TIMEOUT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ class Gateway:
     def mapping(self, index: str) -> Json:
         """Return the properties mapped in an index (the first one behind an alias)."""
         with _translated():
-            answer: Json = client.reading().indices.get_mapping(index=index)
+            answer: Json = client.reading().indices.get_mapping(index=index, params={"request_timeout": _SMALL_TIMEOUT})
         first = next(iter(answer.values()))
         properties: Json = first["mappings"].get("properties", {})
         return properties
