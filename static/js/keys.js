@@ -188,6 +188,7 @@ document.addEventListener("focusin", (event) => {
 
 // The form of a row opens with what was swapped in; when nothing is left to ask it closes, and a verdict goes on.
 let asked = "";
+let shown = null;
 document.addEventListener("htmx:afterSettle", (event) => {
   const body = document.getElementById("act-body");
   const dialog = document.getElementById("act");
@@ -195,6 +196,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const form = body.querySelector("[data-act]");
   if (form) {
     asked = form.dataset.act;
+    shown = form;
     if (!dialog.open) dialog.showModal();
     body.querySelector("[role=alert] .im-btn, [data-first], textarea, form button, form input:not([type=hidden])")?.focus();
     return;
@@ -205,7 +207,9 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (last) announce("That was the last row of the page.");
 });
 document.addEventListener("close", (event) => {
-  if (event.target.id !== "act") return;
-  document.getElementById("act-body").replaceChildren();
+  // The event comes with the next frame: by then a quick key may have opened or fetched the next form.
+  if (event.target.id !== "act" || event.target.open) return;
+  if (shown?.isConnected) document.getElementById("act-body").replaceChildren();
+  shown = null;
   if (here()) linkOf(here())?.focus({ preventScroll: true });
 }, true);
