@@ -16,7 +16,7 @@ from imweb.accounts.actor import Actor
 from imweb.errors import PayloadTooLarge, PermissionDenied, ValidationFailed
 from imweb.incidents import editing, history
 from imweb.opensearch import gateway, schema
-from tests import services, stored
+from tests import dying, services, stored
 
 pytestmark = [pytest.mark.usefixtures("indices"), pytest.mark.django_db]
 ADMIN = Actor(1, "admin", permissions.ALL)
@@ -119,24 +119,13 @@ def test_ten_thousand_lines_with_a_hundred_bad_ones() -> None:
     assert gateway().count({"exists": {"field": "comment"}}, index=schema.history_alias()) == 9_900
 
 
-KILLED = """
-import os, signal, sys, django
-django.setup()
-from imweb.accounts import permissions
+KILLED = dying.before_bulk(
+    1,
+    imports="""from imweb.accounts import permissions
 from imweb.accounts.actor import Actor
-from imweb.incidents import editing
-from imweb.opensearch import Gateway
-calls = 0
-bulk = Gateway.bulk
-def counting(self, *args, **kwargs):
-    global calls
-    calls += 1
-    if calls == int(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return bulk(self, *args, **kwargs)
-Gateway.bulk = counting
-editing.bulk(Actor(1, "admin", permissions.ALL), sys.stdin.buffer.read(), key="nightly")
-"""
+from imweb.incidents import editing""",
+    then='editing.bulk(Actor(1, "admin", permissions.ALL), sys.stdin.buffer.read(), key="nightly")',
+)
 
 
 @pytest.mark.slow

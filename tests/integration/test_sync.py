@@ -21,7 +21,7 @@ from imweb.incidents.models import Job, JobChunk
 from imweb.incidents.params import parse_listing
 from imweb.incidents.registry import registry
 from imweb.opensearch import gateway, schema
-from tests import services, stored
+from tests import dying, services, stored
 
 pytestmark = [pytest.mark.usefixtures("indices"), pytest.mark.django_db, pytest.mark.relational]
 
@@ -190,22 +190,11 @@ def _all_times(query: Any) -> Any:
     return replace(query, filters=replace(query.filters, start_time=None, end_time=None))
 
 
-KILLED = """
-import os, signal, sys, django
-django.setup()
-from imweb.incidents import jobs
-from imweb.opensearch import Gateway
-calls = 0
-bulk = Gateway.bulk
-def counting(self, *args, **kwargs):
-    global calls
-    calls += 1
-    if calls == int(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return bulk(self, *args, **kwargs)
-Gateway.bulk = counting
-jobs.run(sys.argv[1])
-"""
+KILLED = dying.before_bulk(
+    2,
+    imports="from imweb.incidents import jobs",
+    then="jobs.run(sys.argv[1])",
+)
 
 
 def _killed_run(job_id: str, at: int) -> int:
