@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from imweb.accounts.models import User
 from imweb.incidents.models import CustomField
 from imweb.incidents.setup import apply_custom_fields
-from tests import stored
+from tests import pictures, stored
 from tests.stored import at
 
 WINDOW = "start=2025-11-01&end=2025-12-31"
@@ -19,7 +20,9 @@ LEVELS = ["critical", "high", "medium", "low"]
 
 
 @pytest.fixture
-def desk(page: Any, sign_in: Any, live_server: Any, transactional_db: None) -> Iterator[Callable[..., Any]]:
+def desk(
+    page: Any, sign_in: Any, live_server: Any, transactional_db: None, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Any]]:
     """Return a function that signs a user in at 1440 × 900; whatever the browser complains of fails the test.
 
     `tolerate` takes texts of complaints that a test provokes.
@@ -36,6 +39,9 @@ def desk(page: Any, sign_in: Any, live_server: Any, transactional_db: None) -> I
 
     yield sit_down
     rest = [fault for fault in faults if not any(text in fault for text in tolerated)]
+    name = re.sub(r"[^\w-]+", "-", f"{request.path.stem}-{request.node.name}").strip("-")
+    for number, tab in enumerate(page.context.pages):
+        pictures.take_end(tab, f"{name}-{number}" if number else name)
     assert rest == []
 
 

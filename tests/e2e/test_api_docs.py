@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from imweb.accounts.models import User
+from tests import pictures
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -28,9 +28,9 @@ def test_the_page_works_offline_in_both_themes(
     heading = page.locator("#severityStatistics h3")
     assert heading.is_visible()
     assert all(url.startswith((live_server.url, "data:")) for url in requested)
-    if folder := os.environ.get("IM_SCREENSHOTS"):
+    if pictures.wanted():
         page.goto(f"{live_server.url}/_im/docs")
-        page.screenshot(path=f"{folder}/api-docs-{theme}.png")
+        pictures.take(page, f"api-docs-{theme}")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert faults == []

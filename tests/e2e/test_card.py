@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +18,7 @@ from imweb.incidents.documents import iso
 from imweb.incidents.models import CustomField
 from imweb.incidents.setup import apply_custom_fields
 from imweb.opensearch import gateway, schema
-from tests import stored
+from tests import pictures, stored
 from tests.e2e.conftest import menus
 from tests.stored import at
 
@@ -203,11 +202,7 @@ def test_flyout_and_pages_are_accessible(desk: Desk, list_url: str, lead: User, 
         if name != "card":
             page.locator(".im-chart canvas").first.wait_for()
         found = Axe().run(page)
-        if folder := os.environ.get("IM_SCREENSHOTS"):
-            for width in (1440, 1024, 390):
-                page.set_viewport_size({"width": width, "height": 900})
-                page.screenshot(path=f"{folder}/{name}-{theme}-{width}.png")
-            page.set_viewport_size({"width": 1440, "height": 900})
+        pictures.take(page, f"{name}-{theme}", widths=pictures.WIDTHS)
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
         for menu, inside in menus(page, "#card"):
             assert inside.violations_count == 0, f"{name}, {menu}: {inside.generate_report()}"
@@ -234,11 +229,7 @@ def test_what_was_decided_before_is_offered_as_the_verdict(
     expect(page.locator('tr[data-key="incident/i03"] .im-c-sev')).to_have_text("High")
     card.locator("summary", has_text="Close with verdict").click()
     found = Axe().run(page)
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        for width in (1440, 390):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.screenshot(path=f"{folder}/verdict-{theme}-{width}.png", caret="initial")
-        page.set_viewport_size({"width": 1440, "height": 900})
+    pictures.take(page, f"verdict-{theme}", widths=pictures.WIDTHS)
     assert found.violations_count == 0, found.generate_report()
     page.keyboard.press("Escape")
     card.get_by_role("button", name="Same verdict: false positive").click()
@@ -255,8 +246,7 @@ def test_older_history_is_read_to_its_beginning(desk: Desk, list_url: str, lead:
     expect(card.get_by_role("link", name="History 100+")).to_be_visible()
     expect(card.get_by_text("said 002")).to_have_count(0)
     card.get_by_role("link", name="Show older entries").scroll_into_view_if_needed()
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/history-older.png", caret="initial")
+    pictures.take(page, "history-older")
     card.get_by_role("link", name="Show older entries").click()
     expect(card.get_by_text("said 000")).to_be_visible()
     expect(card.get_by_role("link", name="Show older entries")).to_have_count(0)

@@ -284,7 +284,7 @@ def test_what_was_filled_in_stays_readable_whatever_becomes_of_the_definition(
     change(page, base, "ticket", into_a_choice)
     page.goto(f"{base}/incidents/i1/")
     expect(fact(page, "Ticket anew")).to_have_text("INC-7")
-    desk(administrator, tolerate=("400",))
+    desk(administrator, tolerate=("status of 400",))
     page.goto(f"{base}/settings/fields/edit/score")
     page.locator("[name=type][value=text]").check()
     expect(page.locator("#check")).to_contain_text("is in the index already as numbers")

@@ -17,14 +17,12 @@ from imweb.accounts.groups import GroupDefinition
 from imweb.accounts.models import User
 from imweb.configuration import store
 from imweb.web.urls import urlpatterns
-from tests import stored
+from tests import pictures, stored
 from tests.e2e.conftest import WINDOW
 from tests.e2e.test_settings import furnish
 from tests.integration.notified import rule
 
 Desk = Callable[..., Page]
-WIDTHS = (1440, 1024, 390)
-
 PAGES = {
     "home": "",
     "preferences": "preferences",
@@ -132,11 +130,12 @@ def _faults(page: Page, where: str) -> list[str]:
     axe = Axe().run(page)
     if axe.violations_count:
         found.append(f"{where}: {axe.generate_report()}")
-    for width in WIDTHS:
+    for width in pictures.WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"{where}: wider than {width}")
-    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+    page.set_viewport_size({"width": pictures.WIDTHS[0], "height": 900})
+    pictures.take(page, f"page-{where}", widths=pictures.WIDTHS, whole=True)
     return found
 
 
@@ -158,7 +157,7 @@ def test_a_page_has_nothing_that_axe_or_the_browser_complains_of(
         if answer.status != 200:
             faults.append(f"{name}: status {answer.status}")
             continue
-        faults += _faults(page, name)
+        faults += _faults(page, f"{name}-{theme}")
     assert faults == []
 
 
@@ -166,4 +165,4 @@ def test_the_sign_in_is_as_faultless(desk: Desk, live_server: Any, administrator
     page = desk(administrator)
     page.context.clear_cookies()
     page.goto(f"{live_server.url}/login")
-    assert _faults(page, "login") == []
+    assert _faults(page, "login-light") == []

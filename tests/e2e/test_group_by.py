@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +11,9 @@ from playwright.sync_api import Page, expect
 
 from imweb.accounts.models import User
 from imweb.opensearch import gateway, schema
+from tests import pictures
 
 Desk = Callable[..., Page]
-
-
-def _shot(page: Page, name: str) -> None:
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}.png", caret="initial")
 
 
 def test_a_list_is_folded_opened_and_unfolded(desk: Desk, list_url: str, analyst: User) -> None:
@@ -30,12 +25,12 @@ def test_a_list_is_folded_opened_and_unfolded(desk: Desk, list_url: str, analyst
     assert "group_by=entities.host" in page.url
     first = page.locator("tr.im-fold").first
     expect(first).to_contain_text("WS-0")
-    _shot(page, "fold")
+    pictures.take(page, "fold")
     first.locator("a.im-count").click()
     rows = page.locator("tr.im-member[data-key]")
     expect(rows).to_have_count(10)
     expect(page.locator("tr.im-member").last).to_contain_text("Show all 11 rows of this group")
-    _shot(page, "fold-open")
+    pictures.take(page, "fold-open")
     first.locator("a.im-count").click()
     expect(rows).to_have_count(0)
     first.get_by_role("link", name="Show these 11").click()
@@ -53,7 +48,7 @@ def test_whole_groups_are_ticked_and_changed(desk: Desk, list_url: str, lead: Us
     expect(page.locator("tr.im-fold")).to_have_count(5)
     page.get_by_role("checkbox", name="Tick the whole group Rule 3").check()
     expect(page.locator(".im-foldbar")).to_be_visible()
-    _shot(page, "fold-ticked")
+    pictures.take(page, "fold-ticked")
     page.get_by_role("button", name="Change them…").click()
     dialog = page.locator("#bulk")
     expect(dialog.get_by_role("heading")).to_have_text("Change 19 rows")
@@ -72,13 +67,13 @@ def test_a_folded_list_is_accessible(desk: Desk, list_url: str, lead: User, them
     page.goto(f"{list_url}&group_by=reviewer")
     page.locator("tr.im-fold a.im-count").first.click()
     expect(page.locator("tr.im-member[data-key]").first).to_be_visible()
-    _shot(page, f"fold-{theme}")
+    pictures.take(page, f"fold-{theme}")
     page.get_by_label("Group by").click()
     found: Any = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
-    _shot(page, f"fold-menu-{theme}")
+    pictures.take(page, f"fold-menu-{theme}")
     page.set_viewport_size({"width": 1024, "height": 768})
-    _shot(page, f"fold-1024-{theme}")
+    pictures.take(page, f"fold-1024-{theme}")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -89,7 +84,7 @@ def test_a_row_leads_to_those_like_it(desk: Desk, list_url: str, lead: User, the
     row.hover()
     way = row.get_by_role("link", name="Similar: same rule, same host")
     expect(way).to_have_css("opacity", "1")
-    _shot(page, f"similar-{theme}")
+    pictures.take(page, f"similar-{theme}")
     way.click()
     chips = page.locator(".im-chip")
     expect(chips).to_have_count(2)
@@ -99,4 +94,4 @@ def test_a_row_leads_to_those_like_it(desk: Desk, list_url: str, lead: User, the
     assert "start=2025-11-01" in page.url
     page.locator("tr[data-key] a[data-open]").first.click()
     expect(page.locator("#flyout").get_by_role("link", name="Similar in 30 days")).to_be_visible()
-    _shot(page, f"similar-card-{theme}")
+    pictures.take(page, f"similar-card-{theme}")

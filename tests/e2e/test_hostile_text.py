@@ -20,8 +20,7 @@ from imweb.incidents.models import CustomField
 from imweb.incidents.setup import apply_custom_fields
 from imweb.notifications import following
 from imweb.notifications.rules import RULES
-from tests import stored
-from tests.e2e.test_keys import shot
+from tests import pictures, stored
 from tests.e2e.test_list import Desk
 from tests.integration.notified import deliver, follow
 from tests.stored import at
@@ -107,13 +106,13 @@ def test_pages_show_it_as_text(desk: Desk, attacked: None, live_server: Any, lea
         for width in (1440, 1024, 390):
             page.set_viewport_size({"width": width, "height": 900})
             _unharmed(page, f"{path} at {width}", text=width == 1440)
-            shot(page, f"hostile-{path.strip('/').split('/')[0]}-{len(path)}-{theme}-{width}")
+            pictures.take(page, f"hostile-{path.strip('/').split('/')[0]}-{len(path)}-{theme}-{width}")
 
 
 def test_flyout_dialogs_tooltips_and_a_hostile_search_show_it_as_text(
     desk: Desk, attacked: None, live_server: Any, lead: User
 ) -> None:
-    page = desk(lead, tolerate=("400",))
+    page = desk(lead, tolerate=("status of 400",))
     page.goto(f"{live_server.url}/incidents/?{WINDOW}&mode=incidents")
     page.locator("a[data-open]").first.click()
     page.locator("#card").wait_for()

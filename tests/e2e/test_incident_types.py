@@ -43,7 +43,7 @@ def names() -> list[str]:
 def test_a_type_is_made_from_what_incidents_hold_and_shapes_the_next_one(
     desk: Desk, shaped: None, live_server: Any, administrator: User, lead: User
 ) -> None:
-    page = desk(administrator, tolerate=("400",))
+    page = desk(administrator, tolerate=("status of 400",))
     url = live_server.url
     page.goto(f"{url}/settings/types")
     expect(page.get_by_text("No types yet")).to_be_visible()
@@ -86,7 +86,7 @@ def test_a_type_is_closed_to_others_and_opened_again_by_undo(
     incident_types.save({"name": "phishing", "title": "Phishing"}, by="admin")
     url = live_server.url
     window = f"{url}/incidents/?start=2025-11-01&end=2025-12-31"
-    page = desk(administrator, tolerate=("404", "403"))
+    page = desk(administrator, tolerate=("status of 404", "status of 403"))
     page.goto(f"{url}/settings/types/edit/phishing")
     page.get_by_label("HR").check()
     side = page.locator("#check")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from urllib.parse import parse_qs, quote_plus, urlsplit
@@ -13,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from imweb.accounts.models import User
 from imweb.incidents.pits import release_all
-from tests import stored
+from tests import pictures, stored
 from tests.e2e.conftest import menus
 from tests.stored import at
 
@@ -299,8 +298,7 @@ def test_the_page_is_accessible(desk: Desk, list_url: str, analyst: User, theme:
     page.goto(list_url + "&severity=high&not.status=closed")
     page.locator(".im-chart canvas").wait_for()
     page.locator("input[data-tick]").first.check()
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/list-{theme}.png")
+    pictures.take(page, f"list-{theme}")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     page.locator("[data-untick]").click()

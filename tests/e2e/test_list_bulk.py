@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from imweb.accounts.models import User
 from imweb.opensearch import gateway, schema
-from tests import stored
+from tests import pictures, stored
 from tests.e2e.test_list import Desk
 
 
@@ -50,8 +49,7 @@ def test_ticked_rows_are_changed_and_taken_back(desk: Desk, list_url: str, lead:
     dialog.get_by_role("button", name="Preview").click()
     expect(dialog.get_by_role("heading", name="3 rows will change like this")).to_be_visible()
     expect(dialog.get_by_role("row", name="Severity")).to_contain_text("Critical")
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/bulk-preview.png")
+    pictures.take(page, "bulk-preview")
     dialog.get_by_role("button", name="Change 3 rows").click()
     assert _counts(page) == {"updated": "3", "unchanged": "0", "conflicted": "0", "not allowed": "0", "failed": "0"}
     for doc_id in ticked:
@@ -160,12 +158,10 @@ def test_the_dialog_is_accessible(desk: Desk, list_url: str, lead: User, theme: 
     page = desk(lead, theme=theme)
     page.goto(list_url)
     page.locator("input[data-tick]").first.check()
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/bulk-bar-{theme}.png")
+    pictures.take(page, f"bulk-bar-{theme}")
     page.get_by_role("button", name="Change…", exact=True).click()
     expect(_dialog(page).get_by_role("button", name="Preview")).to_be_visible()
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/bulk-{theme}.png")
+    pictures.take(page, f"bulk-{theme}")
     steps = {"Preview": "will change like this", "Change 1 row": "Done", "Take it back": "Taken back"}
     _dialog(page).get_by_label("Comment").fill("one campaign")
     for button, heading in steps.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from imweb.accounts.models import User
+from tests import pictures
 from tests.e2e.test_list import Desk
 
 
@@ -26,8 +26,7 @@ def test_names_values_and_operators_are_suggested_and_taken_by_keyboard(
     page.keyboard.press("Enter")
     expect(bar).to_have_value("severity:")
     expect(options.filter(has_text="critical")).to_contain_text("Critical")
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/suggest.png", caret="initial")
+    pictures.take(page, "suggest")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     page.keyboard.type("CRI")

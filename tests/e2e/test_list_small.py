@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from imweb.accounts.models import User
+from tests import pictures
 from tests.e2e.test_list import Desk
 
 
@@ -19,8 +18,7 @@ def test_facets_and_the_bulk_bar_serve_at_390_pixels(desk: Desk, list_url: str, 
     page.goto(list_url)
     page.locator("input[data-tick]").first.check()
     expect(page.get_by_role("toolbar", name="Ticked rows").get_by_role("button", name="Change all")).to_be_in_viewport()
-    if folder := os.environ.get("IM_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/small-{theme}.png", caret="initial")
+    pictures.take(page, f"small-{theme}")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()

@@ -61,7 +61,7 @@ def test_somebody_new_signs_in_and_is_where_he_wanted_to_go(
 def test_a_name_is_no_way_into_an_account_until_its_owner_connects_it(
     desk: Desk, live_server: Any, indices: None, on: Provider, analyst: User
 ) -> None:
-    page = desk(analyst, tolerate=("403",))
+    page = desk(analyst, tolerate=("status of 403",))
     session = page.context.cookies()
     page.context.clear_cookies()
     page.goto(f"{live_server.url}/login")

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from playwright.sync_api import expect
 
 from imweb.accounts.models import User
-from tests import stored
-from tests.e2e.test_keys import doc_of, shot, source, toast
+from tests import pictures, stored
+from tests.e2e.test_keys import doc_of, source, toast
 from tests.e2e.test_list import Desk
 
 
@@ -21,7 +21,7 @@ def test_a_row_s_status_is_set_and_it_is_taken_where_it_stands(desk: Desk, list_
     row.hover()
     expect(row.get_by_text("Take", exact=True)).to_be_visible()
     expect(row.locator(".im-none")).to_be_hidden()
-    shot(page, "row-acts")
+    pictures.take(page, "row-acts")
     row.get_by_role("link", name="Assign to me").click()
     expect(toast(page)).to_contain_text("Reviewer → lead")
     row = page.locator(f'tr[data-key="incident/{doc_id}"]')
@@ -69,7 +69,7 @@ def test_a_verdict_goes_on_to_those_like_it_after_a_preview(desk: Desk, list_url
     dialog = page.get_by_role("dialog").filter(has_text="will change like this")
     expect(dialog.get_by_role("row", name="Resolution")).to_contain_text("Benign")
     assert source(doc_id)["resolution"] == "benign"
-    shot(page, "alike-preview")
+    pictures.take(page, "alike-preview")
     dialog.get_by_role("button", name=re.compile(r"Change \d+ rows?")).click()
     expect(page.get_by_role("dialog")).to_contain_text("3 updated")
     assert {source(f"t{n}")["resolution"] for n in range(4)} == {"benign"}

@@ -14,7 +14,8 @@ from imweb.incidents import editing
 from imweb.incidents.models import CustomField
 from imweb.incidents.setup import apply_custom_fields
 from imweb.opensearch import gateway, schema
-from tests.e2e.test_keys import doc_of, here, shot, source
+from tests import pictures
+from tests.e2e.test_keys import doc_of, here, source
 from tests.e2e.test_list import Desk
 from tests.stored import at
 
@@ -115,7 +116,7 @@ def test_the_bulk_form_stands_there_again_with_the_ticked_rows(
     expect(dialog.get_by_label("Severity")).to_have_value("low")
     expect(dialog.get_by_label("Comment")).to_have_value("one campaign")
     expect(page.locator("tr.is-ticked")).to_have_count(2)
-    shot(page, "session-bulk")
+    pictures.take(page, "session-bulk")
     dialog.get_by_role("button", name="Preview").click()
     dialog.get_by_role("button", name="Change 2 rows").click()
     expect(dialog.get_by_role("heading", name="Done")).to_be_visible()
@@ -184,7 +185,7 @@ def test_a_bulk_change_is_taken_back_after_its_dialog_was_closed(desk: Desk, lis
     page.get_by_role("link", name="Recent changes of many").click()
     expect(dialog.get_by_role("rowheader", name="Site → empty")).to_be_visible()
     page.wait_for_load_state("networkidle")
-    shot(page, "bulk-recent")
+    pictures.take(page, "bulk-recent")
     dialog.get_by_role("button", name="Take it back").click()
     expect(dialog.get_by_role("heading", name="Taken back")).to_be_visible()
     assert source(doc_id)["site"] == was

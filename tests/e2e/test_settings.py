@@ -156,7 +156,7 @@ def test_an_order_from_an_old_page_is_refused_and_says_so(
     desk: Desk, new_indices: None, live_server: Any, administrator: User
 ) -> None:
     define("one", "two", "three")
-    page = desk(administrator, tolerate=("409",))
+    page = desk(administrator, tolerate=("status of 409",))
     page.goto(f"{live_server.url}/settings/fields")
     custom_fields.reorder(["two", "three", "one"], by="anna")
     page.get_by_role("button", name="Move Two: arrow keys up and down").press("ArrowUp")
@@ -188,7 +188,7 @@ def test_a_ready_set_is_taken_with_its_incidents_and_given_back(
 def test_the_second_of_two_administrators_keeps_the_matrix_that_he_made(
     desk: Desk, new_indices: None, live_server: Any, administrator: User
 ) -> None:
-    page = desk(administrator, tolerate=("409",))
+    page = desk(administrator, tolerate=("status of 409",))
     page.goto(f"{live_server.url}/settings/workflows/edit/default")
     step = page.get_by_label("Who may go from Verification to New")
     step.select_option("incident.assign")
@@ -302,7 +302,7 @@ def test_a_lead_and_an_analyst_see_neither_the_links_nor_any_of_the_pages(
     desk: Desk, new_indices: None, live_server: Any, lead: User, analyst: User
 ) -> None:
     furnish()
-    page = desk(lead, tolerate=("403",))
+    page = desk(lead, tolerate=("status of 403",))
     for user in (lead, analyst):
         desk(user)
         page.goto(f"{live_server.url}/incidents/")
