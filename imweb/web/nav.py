@@ -37,6 +37,8 @@ class NavItem:
     url: str
     active: bool = False
     count: int | None = None
+    # The address that it leads to in the end; where somebody stands is found by it when only a part of a page changes.
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +112,21 @@ def groups_for(user: User, path: str, query: dict[str, str]) -> list[NavGroup]:
 
 
 def _pinned(user: User, path: str, query: dict[str, str]) -> list[NavItem]:
-    """Return the user's pinned views with their counts, one of them at most as where he stands: the last."""
+    """Return the user's pinned views with their counts, one of them at most as where he stands.
+
+    That is the one which says most of the address, the last of equals; `static/js/console.js` has the same rule.
+    """
     from imweb.web import saved
 
     items: list[NavItem] = []
+    most = 1
     for view, count in saved.pinned(user):
-        wanted = dict(parse_qsl(view.query))
-        here = path == reverse("incidents") and bool(wanted) and wanted.items() <= query.items()
+        wanted, url = dict(parse_qsl(view.query)), saved.url_of(view)
+        here = path == reverse("incidents") and len(wanted) >= most and wanted.items() <= query.items()
         if here:
+            most = len(wanted)
             items = [replace(item, active=False) for item in items]
-        items.append(NavItem(view.name, "filter", saved.url_of(view), here, count))
+        items.append(NavItem(view.name, "filter", url, here, count, url))
     return items
 
 
@@ -143,6 +150,9 @@ def _item(entry: Entry, user: User, path: str, query: dict[str, str]) -> NavItem
         # An entry without a query gives way to its neighbours that the query speaks of.
         others = query.get("reviewer") == user.username or _of_groups(query)
         active = here and not (entry.url_name == "incidents" and others)
+    address = where = url + (f"?{urlencode(wanted)}" if wanted else "")
     if entry.url_name == "groups":
-        active = path == reverse("incidents") and _of_groups(query)
-    return NavItem(str(entry.label), entry.icon, url + (f"?{urlencode(wanted)}" if wanted else ""), active)
+        # A group's own page stands beside the lists.
+        active = (path == reverse("incidents") and _of_groups(query)) or path.startswith("/aggregations/")
+        where = f"{reverse('incidents')}?{urlencode({'incidents_count': GROUPS_ALONE})}"
+    return NavItem(str(entry.label), entry.icon, address, active, where=where)

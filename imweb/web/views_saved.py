@@ -1,6 +1,10 @@
-"""Saved views: keep the list's filters under a name, share, pin, begin with one, delete."""
+"""Saved views: keep the list's filters under a name, share, pin, begin with one, rename, delete and bring back."""
 
 from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
@@ -10,19 +14,44 @@ from django.utils.translation import gettext as _
 
 from imweb.accounts import permissions as may
 from imweb.accounts.administration import record
-from imweb.errors import NotFound, PermissionDenied, ValidationFailed
+from imweb.errors import Detail, NotFound, PermissionDenied, ValidationFailed, VersionConflict
 from imweb.web import saved
 from imweb.web.bulk.selection import state_of
 from imweb.web.listing.state import ListState
-from imweb.web.models import SavedView
+from imweb.web.models import MAX_NAME, SavedView
 from imweb.web.page import PageRequest, page
 
 MAX_OWN = 200
+# What a session remembers of the view that was deleted last in it.
+DELETED = "deleted_view"
+UNDO_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A name that a view on the page did not get."""
+
+    view_id: int
+    name: str
+    reason: str
+
+
+class _Taken(ValidationFailed):
+    """One's own view has the name already and shows something else."""
+
+    def __init__(self, view: SavedView) -> None:
+        reason = _("you have a view of this name already; replace it or choose another name")
+        super().__init__(reason, [Detail("name", reason)])
+        self.view = view
 
 
 @page(may.VIEW)
 def views(request: PageRequest) -> HttpResponse:
     """Show one's own and the shared views."""
+    return _show(request)
+
+
+def _show(request: PageRequest, refused: _Refused | None = None) -> HttpResponse:
     chosen = saved.choices(request.user)
     lines = [
         {
@@ -32,49 +61,88 @@ def views(request: PageRequest) -> HttpResponse:
             "may_delete": _may_delete(request, view),
             "pinned": view.pk in chosen["pinned"],
             "default": view.pk == chosen["default"],
+            "refused": refused if refused and refused.view_id == view.pk else None,
         }
         for view in SavedView.seen_by(request.user)
     ]
-    return render(request, "web/saved/list.html", {"lines": lines, "may_share": request.user.may(may.SHARE_VIEW)})
+    context = {
+        "lines": lines,
+        "may_share": request.user.may(may.SHARE_VIEW),
+        "max_name": MAX_NAME,
+        "deleted": _deleted(request),
+    }
+    return render(request, "web/saved/list.html", context, status=400 if refused else 200)
 
 
 @page(may.VIEW, "POST")
 def save(request: PageRequest) -> HttpResponse:
-    """Keep the list that `next` shows; one's own view of that name is replaced."""
-    name = " ".join(request.POST.get("name", "").split())
-    if not 1 <= len(name) <= 60:
-        raise ValidationFailed.field("name", _("1 to 60 characters"))
+    """Keep the list that `next` shows; one's own view of that name is replaced only if `replace` says so.
+
+    What is refused comes back as a form with everything that was entered.
+    """
+    try:
+        view = _save(request)
+    except _Taken as taken:
+        return _ask(request, taken, taken.view)
+    except ValidationFailed as refused:
+        return _ask(request, refused)
+    messages.success(request, _("The view “%(name)s” is saved.") % {"name": view.name})
+    return HttpResponseRedirect(saved.url_of(view), status=303)
+
+
+def _save(request: PageRequest) -> SavedView:
+    form = request.POST
+    name = _name(form.get("name", ""))
     own = SavedView.objects.filter(owner=request.user)
-    if own.count() >= MAX_OWN and not own.filter(name=name).exists():
+    known = own.filter(name=name).first()
+    if known is None and own.count() >= MAX_OWN:
         raise ValidationFailed.field("name", _("you have %(n)s views; delete one first") % {"n": MAX_OWN})
-    shared = bool(request.POST.get("shared"))
+    shared = bool(form.get("shared"))
     if shared and not request.user.may(may.SHARE_VIEW):
         raise PermissionDenied(_("Your roles do not let you share views; save it for yourself."))
-    query = _query(state_of(request.POST.get("next", "")))
+    query = _query(state_of(form.get("next", "")))
+    if known and not form.get("replace") and (known.query, known.shared) != (query, shared):
+        raise _Taken(known)
     chosen = saved.choices(request.user)
-    known = own.filter(name=name).first()
-    if request.POST.get("pinned") and (known is None or known.pk not in chosen["pinned"]):
+    if form.get("pinned") and (known is None or known.pk not in chosen["pinned"]):
         _room(chosen["pinned"])
     view, _created = SavedView.objects.update_or_create(
         owner=request.user, name=name, defaults={"query": query, "shared": shared}
     )
-    if request.POST.get("pinned") and view.pk not in chosen["pinned"]:
+    if form.get("pinned") and view.pk not in chosen["pinned"]:
         chosen["pinned"].append(view.pk)
-    if request.POST.get("default"):
+    if form.get("default"):
         chosen["default"] = view.pk
     saved.keep(request.user, chosen)
-    messages.success(request, _("The view “%(name)s” is saved.") % {"name": name})
-    return HttpResponseRedirect(saved.url_of(view), status=303)
+    return view
+
+
+def _ask(request: PageRequest, refused: ValidationFailed, taken: SavedView | None = None) -> HttpResponse:
+    """Show what was entered once more, beside what is wrong with it."""
+    url = reverse("incidents")
+    query = _query(state_of(request.POST.get("next", "")))
+    context = {
+        "entered": request.POST,
+        "back": f"{url}?{query}" if query else url,
+        "faults": {detail.field: detail.reason for detail in refused.details},
+        "taken": taken,
+        "taken_url": saved.url_of(taken) if taken else "",
+        "may_share": request.user.may(may.SHARE_VIEW),
+        "max_name": MAX_NAME,
+    }
+    return render(request, "web/saved/save.html", context, status=400)
 
 
 @page(may.VIEW, "POST")
 def change(request: PageRequest, view_id: int) -> HttpResponse:
-    """Pin, begin with, share or delete a view, or the opposite, as `action` says."""
+    """Pin, begin with, share, rename or delete a view, or the opposite, as `action` says."""
+    action = request.POST.get("action", "")
+    if action == "restore":
+        return _restored(request, view_id)
     view = SavedView.seen_by(request.user).filter(pk=view_id).first()
     if view is None:
         raise NotFound(_("There is no view with this number, or it is somebody else's."))
     chosen = saved.choices(request.user)
-    action = request.POST.get("action", "")
     match action:
         case "pin":
             if view.pk not in chosen["pinned"]:
@@ -84,11 +152,38 @@ def change(request: PageRequest, view_id: int) -> HttpResponse:
             chosen["pinned"] = [item for item in chosen["pinned"] if item != view.pk]
         case "default" | "undefault":
             chosen["default"] = view.pk if action == "default" else None
-        case "share" | "unshare" | "delete":
-            _own(request, view, action)
+        case "share" | "unshare" | "rename" | "delete":
+            try:
+                _own(request, view, action)
+            except ValidationFailed as fault:
+                return _show(request, _Refused(view_id, request.POST.get("name", ""), fault.details[0].reason))
         case _:
-            raise ValidationFailed.field("action", _("pin, unpin, default, undefault, share, unshare or delete"))
+            raise ValidationFailed.field(
+                "action", _("pin, unpin, default, undefault, share, unshare, rename, delete or restore")
+            )
     saved.keep(request.user, chosen)
+    return HttpResponseRedirect(reverse("views"), status=303)
+
+
+def _deleted(request: PageRequest) -> dict[str, Any] | None:
+    """Return what can be brought back, for ten minutes after it was deleted."""
+    gone: dict[str, Any] | None = request.session.get(DELETED)
+    return gone if gone and time.time() - gone["at"] < UNDO_SECONDS else None
+
+
+def _restored(request: PageRequest, view_id: int) -> HttpResponse:
+    """Bring back the view that was deleted last in this session, under its number, so that pins to it hold again."""
+    gone = _deleted(request)
+    if gone is None or gone["id"] != view_id:
+        raise NotFound(_("This view was not deleted here just now; it cannot be brought back."))
+    owner = request.user if gone["own"] else None
+    if owner and SavedView.objects.filter(owner=owner, name=gone["name"]).exists():
+        raise VersionConflict(_("You have a new view of that name; rename it, then save the old one again."))
+    SavedView.objects.create(pk=view_id, owner=owner, name=gone["name"], query=gone["query"], shared=gone["shared"])
+    del request.session[DELETED]
+    if owner is None:
+        record("view", gone["name"], "created", None, {"query": gone["query"]}, request.user.username)
+    messages.success(request, _("The view “%(name)s” is back.") % {"name": gone["name"]})
     return HttpResponseRedirect(reverse("views"), status=303)
 
 
@@ -101,6 +196,14 @@ def _own(request: PageRequest, view: SavedView, action: str) -> None:
     if action == "delete" and _may_delete(request, view):
         if view.owner is None:
             record("view", view.name, "removed", {"query": view.query}, None, request.user.username)
+        request.session[DELETED] = {
+            "at": time.time(),
+            "id": view.pk,
+            "own": view.owner is not None,
+            "name": view.name,
+            "query": view.query,
+            "shared": view.shared,
+        }
         view.delete()
         return
     if view.owner is None:
@@ -109,7 +212,21 @@ def _own(request: PageRequest, view: SavedView, action: str) -> None:
         raise PermissionDenied(_("This view is %(name)s's; only its owner changes it.") % {"name": view.owner.username})
     if action == "share" and not request.user.may(may.SHARE_VIEW):
         raise PermissionDenied(_("Your roles do not let you share views."))
+    if action == "rename":
+        name = _name(request.POST.get("name", ""))
+        if SavedView.objects.filter(owner=request.user, name=name).exclude(pk=view.pk).exists():
+            raise ValidationFailed.field("name", _("you have another view of this name; choose a different one"))
+        SavedView.objects.filter(pk=view.pk).update(name=name)
+        return
     SavedView.objects.filter(pk=view.pk).update(shared=action == "share")
+
+
+def _name(entered: str) -> str:
+    """Return a name with its blanks put in order; raise `ValidationFailed` for one that is empty or too long."""
+    name = " ".join(entered.split())
+    if not 1 <= len(name) <= MAX_NAME:
+        raise ValidationFailed.field("name", _("1 to %(n)s characters") % {"n": MAX_NAME})
+    return name
 
 
 def _room(pinned: list[int]) -> None:

@@ -40,6 +40,31 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.getElementById("nav")?.classList.remove("is-open");
 });
 
+// Where somebody stands, when a filter changes the address and the navigation stays: the entry that says most of the
+// address, the last of equals (as `imweb/web/nav.py` draws it at first).
+function stand() {
+  const here = new URLSearchParams(location.search);
+  let found;
+  let most = 0;
+  for (const item of document.querySelectorAll("#nav .im-nav-item")) {
+    const url = new URL(item.dataset.where ?? item.href, location.href);
+    const wanted = [...url.searchParams];
+    const says = ([name, value]) => here.getAll(name).length === 1 && here.get(name) === value;
+    const less = wanted.length < most || (found && !wanted.length);
+    if (less || url.pathname !== location.pathname || !wanted.every(says)) continue;
+    found = item;
+    most = wanted.length;
+  }
+  if (!found) return;
+  for (const item of document.querySelectorAll("#nav .im-nav-item")) {
+    item.classList.toggle("is-on", item === found);
+    if (item === found) item.setAttribute("aria-current", "page");
+    else item.removeAttribute("aria-current");
+  }
+}
+document.addEventListener("htmx:pushedIntoHistory", stand);
+document.addEventListener("htmx:replacedInHistory", stand);
+
 // The line at the top while anything is under way.
 let under = 0;
 const busy = (step) => {

@@ -46,8 +46,63 @@ def test_a_view_keeps_filters_and_not_the_place(client: Client, indices: None) -
         < page.index("High ones")
         < page.index("<h2>Insight</h2>")
     )
-    _save(client, "High ones", f"{WINDOW}&severity=low", pinned="1")
+    _save(client, "High ones", f"{WINDOW}&severity=high&q=severity:high", pinned="1", default="1")
     assert SavedView.objects.count() == 1
+
+
+def test_a_name_that_is_taken_is_replaced_only_when_asked(client: Client, indices: None) -> None:
+    old = _save(client, "Mine", "severity=high", pinned="1")
+    sent = {"name": "Mine", "next": "/incidents/?severity=low&size=50", "default": "1"}
+    asked = client.post("/views/save", sent)
+    html = asked.content.decode()
+    assert asked.status_code == 400
+    assert "you have a view of this name already" in html
+    assert 'name="next" value="/incidents/?severity=low&amp;size=50"' in html
+    assert 'name="default" value="1" checked' in html
+    assert 'name="pinned" value="1">' in html
+    assert 'href="/incidents/?severity=high"' in html
+    old.refresh_from_db()
+    assert old.query == "severity=high"
+    assert client.get("/")["Location"] == "/incidents/"
+    assert client.post("/views/save", {**sent, "replace": "1"}).status_code == 303
+    old.refresh_from_db()
+    assert (old.query, SavedView.objects.count()) == ("severity=low", 1)
+    assert client.get("/")["Location"] == "/incidents/?severity=low"
+
+
+def test_a_view_is_renamed_and_keeps_its_pin(client: Client, indices: None, analyst: User) -> None:
+    view, _other = _save(client, "Old", "severity=high", pinned="1", shared="1"), _save(client, "Taken", "severity=low")
+    for name, reason in [("Taken", "you have another view"), (" ", "1 to 60"), ("x" * 61, "1 to 60")]:
+        refused = client.post(f"/views/{view.pk}", {"action": "rename", "name": name})
+        assert refused.status_code == 400
+        assert reason in refused.content.decode()
+        assert f'value="{name}"' in refused.content.decode()
+    assert client.post(f"/views/{view.pk}", {"action": "rename", "name": "  New   name "}).status_code == 303
+    assert "New name" in _nav(client)
+    foreign = Client()
+    foreign.force_login(analyst)
+    assert foreign.post(f"/views/{view.pk}", {"action": "rename", "name": "Theirs"}).status_code == 403
+    assert SavedView.objects.get(pk=view.pk).name == "New name"
+
+
+def test_a_deleted_view_comes_back_with_every_pin(client: Client, indices: None, analyst: User) -> None:
+    view = _save(client, "For all", "severity=high", pinned="1", shared="1", default="1")
+    other = Client()
+    other.force_login(analyst)
+    other.post(f"/views/{view.pk}", {"action": "pin"})
+    client.post(f"/views/{view.pk}", {"action": "delete"})
+    assert "For all" not in _nav(other)
+    assert "Bring it back" in client.get("/views/").content.decode()
+    assert other.post(f"/views/{view.pk}", {"action": "restore"}).status_code == 404
+    # The name went to another one meanwhile: nothing is overwritten, nothing forgotten.
+    new = _save(client, "For all", "severity=low")
+    assert client.post(f"/views/{view.pk}", {"action": "restore"}).status_code == 409
+    client.post(f"/views/{new.pk}", {"action": "rename", "name": "Newer"})
+    assert client.post(f"/views/{view.pk}", {"action": "restore"}).status_code == 303
+    assert "For all" in _nav(client)
+    assert "For all" in _nav(other)
+    assert client.get("/")["Location"] == "/incidents/?severity=high"
+    assert client.post(f"/views/{view.pk}", {"action": "restore"}).status_code == 404
 
 
 def test_the_first_view_opens_after_sign_in(client: Client, indices: None) -> None:
