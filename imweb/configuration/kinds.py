@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -57,6 +58,27 @@ def detail_of(fault: Any) -> Detail:
     reason = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         reason = "is no setting of this kind; check its spelling"
-    elif fault["type"] == "missing" or (fault["type"] == "string_too_short" and not fault["input"]):
+    elif fault["type"] == "missing" or (fault["type"] in _TOO_SHORT and not fault["input"]):
         reason = "is needed"
+    elif fault["type"] == "string_pattern_mismatch":
+        reason = _takes(fault["ctx"]["pattern"]) or reason
     return Detail(path, reason)
+
+
+_TOO_SHORT = {"string_too_short", "string_pattern_mismatch"}
+# The patterns of names: what they begin with, what may follow, and how much of it.
+_NAME = re.compile(r"\^\[(?P<first>[^]]+)\]\[(?P<rest>[^]]+)\]\{0,(?P<most>\d+)\}\$")
+
+
+def _takes(pattern: str) -> str:
+    """Return in words what the pattern of a name takes; empty when it is none of a name's."""
+    found = _NAME.fullmatch(pattern)
+    if found is None:
+        return ""
+    first, rest = found["first"], found["rest"]
+    letters = "letters" if "A-Z" in rest else "small letters"
+    signs = re.sub(r"[aA]-[zZ]|0-9", "", rest)
+    parts = [letters, "digits", *(sign for sign in signs if sign != " "), *(["blanks"] if " " in signs else [])]
+    begins = "a letter or a digit" if "0-9" in first else "a letter"
+    takes = f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"takes {takes}; it begins with {begins} and has at most {int(found['most']) + 1} characters"

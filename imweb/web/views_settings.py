@@ -117,6 +117,7 @@ def _show(request: PageRequest, form: Form) -> HttpResponse:
     name = "" if form.new else form.values["name"]
     context: dict[str, Any] = {
         "form": form,
+        "labels": fields_form.LABELS,
         "v": form.values,
         "types": fields_form.TYPES,
         "flags": fields_form.FLAGS,

@@ -71,7 +71,7 @@ def rule_try(request: PageRequest) -> HttpResponse:
     except DOWN as error:
         fault = error.reason
     if request.htmx:
-        context = {"trial": trial, "form": form, "fault": fault}
+        context = {"trial": trial, "form": form, "fault": fault, "labels": grouping_form.LABELS}
         return render(request, "web/settings/_grouping_trial.html", context)
     return _show(request, form, trial=trial, fault=fault)
 

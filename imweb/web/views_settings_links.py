@@ -53,7 +53,7 @@ def link_check(request: PageRequest) -> HttpResponse:
     """Return where a link as typed would lead."""
     existing = request.POST.get("existing", "")
     check = links_form.check(links_form.posted(request.POST, existing or None), new=not existing)
-    return render(request, "web/settings/_link_check.html", {"check": check})
+    return render(request, "web/settings/_link_check.html", {"check": check, "labels": links_form.LABELS})
 
 
 @page(may.SETTINGS, "POST")
@@ -104,6 +104,7 @@ def _save(request: PageRequest, form: Form) -> HttpResponse:
 def _show(request: PageRequest, form: Form) -> HttpResponse:
     context = {
         "form": form,
+        "labels": links_form.LABELS,
         "v": form.values,
         "existing": "" if form.new else form.values["name"],
         "choices": links_form.choices(),

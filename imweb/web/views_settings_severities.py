@@ -169,6 +169,7 @@ def _show(request: PageRequest, form: Form) -> HttpResponse:
     name = "" if form.new else form.values["name"]
     context = {
         "form": form,
+        "labels": severities_form.LABELS,
         "v": form.values,
         "existing": name,
         "contrasts": severities_form.contrasts(form.values),

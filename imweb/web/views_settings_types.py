@@ -68,7 +68,7 @@ def type_check(request: PageRequest) -> HttpResponse:
     """Return what a form as typed would mean: faults, the card, who would see its incidents."""
     existing = request.POST.get("existing", "")
     check = types_form.check(types_form.posted(request.POST, existing or None), new=not existing)
-    return render(request, "web/settings/_type_check.html", {"check": check})
+    return render(request, "web/settings/_type_check.html", {"check": check, "labels": types_form.LABELS})
 
 
 @page(may.SETTINGS, "GET", "HEAD", "POST")
@@ -133,6 +133,7 @@ def _show(request: PageRequest, form: Form) -> HttpResponse:
     users = User.objects.filter(is_active=True).order_by("username").values_list("username", flat=True)
     context: dict[str, Any] = {
         "form": form,
+        "labels": types_form.LABELS,
         "v": form.values,
         "existing": name,
         "placed": [line for line in lines if line.place],

@@ -132,8 +132,9 @@ def workflows_undo(request: PageRequest) -> HttpResponse:
 
 def _save(request: PageRequest, form: Form, existing: WorkflowDefinition | None) -> HttpResponse:
     typed = workflow_form.typed(request.POST, existing)
-    if "redraw" in request.POST:
-        return _show(request, form, typed, existing)
+    if "redraw" in request.POST or "move" in request.POST:
+        moved = typed.moved(request.POST.get("move", ""))
+        return _show(request, form, typed, existing, moved)
     mapping: dict[str, str] = {}
     last = base.last_change(SOURCE.kind)
     try:
@@ -170,6 +171,7 @@ def _context(form: Form, typed: Typed, existing: WorkflowDefinition | None, requ
     chosen = {name.removeprefix("to."): value for name, value in request.POST.items() if name.startswith("to.")}
     return {
         "form": form,
+        "labels": workflow_form.LABELS,
         "w": typed,
         "check": workflow_form.check(typed, existing),
         "existing": existing.name if existing else "",
@@ -182,6 +184,8 @@ def _context(form: Form, typed: Typed, existing: WorkflowDefinition | None, requ
     }
 
 
-def _show(request: PageRequest, form: Form, typed: Typed, existing: WorkflowDefinition | None) -> HttpResponse:
-    context = _context(form, typed, existing, request)
+def _show(
+    request: PageRequest, form: Form, typed: Typed, existing: WorkflowDefinition | None, moved: int = -1
+) -> HttpResponse:
+    context = _context(form, typed, existing, request) | {"moved": moved}
     return render(request, "web/settings/workflow.html", context, status=form.status)

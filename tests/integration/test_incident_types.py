@@ -145,7 +145,7 @@ def test_the_workflow_stands_with_the_workflows_and_moves_from_one_to_the_other(
         ({"reviewer": "nobody"}, "reviewer", "no active user named 'nobody'"),
         ({"roles": ["nobody"]}, "roles", "there is no role named 'nobody'"),
         ({"roles": ["analyst"], "reviewer": "lead"}, "reviewer", "would not see them"),
-        ({"name": 'a" or *'}, "name", "pattern"),
+        ({"name": 'a" or *'}, "name", "takes letters, digits, _, ., - and blanks; it begins with a letter or a digit"),
         ({"name": "PHISHING"}, "name", "letter case aside"),
         ({"colour": "red"}, "colour", "no setting"),
     ],

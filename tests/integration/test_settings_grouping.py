@@ -115,7 +115,7 @@ def test_a_rule_is_saved_as_typed_groups_and_is_listed_with_what_stands(client: 
         ({"severity": "terrible"}, "'highest', or one of the levels"),
         ({"reviewer": "nobody"}, "there is no user named 'nobody'"),
         ({"function_field": ["title", ""], "function": ["sum", "count"]}, "cannot be used here"),
-        ({"name": "Same Host"}, "pattern"),
+        ({"name": "Same Host"}, "takes small letters, digits, _ and -; it begins with a letter and has at most 64"),
         ({"unit": "fortnights", "length": "99999999"}, "less than or equal to"),
     ],
 )

@@ -173,6 +173,21 @@ def test_a_workflow_saved_as_it_is_changes_nothing(indices: None, client: Client
     assert store.get(WORKFLOWS, "default", fresh=True).value == before
 
 
+def test_statuses_are_put_into_another_order_before_they_are_saved(indices: None, client: Client) -> None:
+    url = reverse("settings-workflow", args=["default"])
+    before = store.get(WORKFLOWS, "default", fresh=True).value
+    page = client.post(url, workflow_form(client) | {"s.0.title": "Brand new", "move": "1:up"}).content.decode()
+    titles = re.findall(r'name="s\.\d+\.title" value="([^"]+)"', page)
+    assert titles == [before.statuses[1].title, "Brand new", *(status.title for status in before.statuses[2:])]
+    # Incidents still begin in the status that has moved, and nothing is written yet.
+    assert re.search(r'name="initial" value="1" checked', page)
+    assert store.get(WORKFLOWS, "default", fresh=True).value == before
+    # The Return key presses the first button, which saves.
+    first = re.search(r"<button[^>]*>", page[page.index('id="workflow-form"') :])
+    assert first
+    assert first[0] == '<button type="submit" hidden>'
+
+
 def test_a_stranded_or_unreachable_status_is_refused_with_the_reason(indices: None, client: Client) -> None:
     url = reverse("settings-workflow", args=["default"])
     form = workflow_form(client)

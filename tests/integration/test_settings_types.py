@@ -17,6 +17,7 @@ from imweb.incidents import custom_fields, incident_types, registry
 from imweb.incidents.access import access_fields
 from imweb.opensearch.node import free_port
 from imweb.web.models import SavedView
+from imweb.web.settings_pages import types_form
 from imweb.workflows.definitions import WORKFLOWS
 from tests import stored
 from tests.integration.pits_ground import servers
@@ -119,10 +120,10 @@ def test_a_type_is_saved_as_typed_and_is_listed_with_what_stands(client: Client)
     ("changes", "field", "reason"),
     [
         ({"title": ""}, "title", "is needed"),
-        ({"name": "a/b"}, "name", "pattern"),
+        ({"name": "a/b"}, "name", "takes letters, digits, _, ., - and blanks; it begins with a letter or a digit"),
         ({"default.score": "much"}, "fields", "score: a number"),
         ({"default.teams": ["green"]}, "fields", "'green' is none of the options"),
-        ({"place.score": "first"}, "fields", "the place of score is a whole number from 1"),
+        ({"place.score": "first"}, "fields", "the place of “Score” is a whole number from 1"),
         ({"severity": "terrible"}, "severity", "no level named 'terrible'"),
         ({"reviewer": "nobody"}, "reviewer", "no active user named 'nobody'"),
         ({"role": ["nobody"]}, "roles", "no role named 'nobody'"),
@@ -136,7 +137,7 @@ def test_what_makes_no_sense_is_refused_by_its_field_and_nothing_typed_is_lost(
     User.objects.create_user("hans", "hans@example.test", "x")
     answer = client.post(reverse(NEW), FORM | {"title": "Typed here"} | changes)
     assert answer.status_code == 400
-    assert f"<b>{field}</b>" in text(answer)
+    assert f"<b>{types_form.LABELS[field]}</b>" in text(answer)
     assert reason in text(answer)
     assert "Typed here" in text(answer) or "title" in changes
     assert names() == []

@@ -87,7 +87,7 @@ def test_a_rule_is_defined_changed_tested_taken_back_and_removed(client: Client,
         ("users", "nobody.here", "there is no user"),
         ("users", "", "name users or roles"),
         ("channel", "pigeon", "Input should be"),
-        ("name", "Night Shift", "should match"),
+        ("name", "Night Shift", "takes small letters, digits, _ and -"),
         ("digest_minutes", "x", ""),
     ],
 )

@@ -102,7 +102,7 @@ def test_tokens_are_filled_in() -> None:
         ({"minimum": 0}, "greater than or equal to 1"),
         ({"window": {"kind": "sliding", "minutes": 5}}, "'fixed' or 'open'"),
         ({"functions": [{"name": "n", "function": "median", "field": "x"}]}, "'count'"),
-        ({"name": "Same Host"}, "pattern"),
+        ({"name": "Same Host"}, "takes small letters, digits, _ and -; it begins with a letter and has at most 64"),
     ],
 )
 def test_a_rule_names_its_fault(changes: dict[str, Any], reason: str) -> None:

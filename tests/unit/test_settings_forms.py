@@ -75,6 +75,36 @@ def test_rows_that_go_take_their_steps_along_and_indices_stay() -> None:
     assert typed.with_blank_rows()[-1].index == 4
 
 
+def test_a_status_changes_its_place_with_its_steps() -> None:
+    definition = definition_of(DEFAULT, default=True)
+    names = [status.name for status in definition.statuses]
+    typed = workflow_form.from_definition(definition)
+    assert typed.moved("2:up") == 1
+    assert [row.index for row in typed.used] == list(range(len(names)))
+    moved = WORKFLOWS.parse(typed.data)
+    assert [status.name for status in moved.statuses] == [names[0], names[2], names[1], *names[3:]]
+    assert (moved.initial, set(moved.transitions)) == (definition.initial, set(definition.transitions))
+    assert typed.moved("1:down") == 2
+    assert WORKFLOWS.parse(typed.data) == definition
+
+
+@pytest.mark.parametrize("move", ["0:up", "4:down", "99:up", "1:sideways", "", "x:up"])
+def test_a_status_that_cannot_go_there_stays(move: str) -> None:
+    definition = definition_of(DEFAULT, default=True)
+    typed = workflow_form.from_definition(definition)
+    assert len(typed.used) == 5
+    assert typed.moved(move) == -1
+    assert WORKFLOWS.parse(typed.data) == definition
+
+
+def test_a_new_workflow_has_its_picture_before_its_name() -> None:
+    text = "initial=0&s.0.title=A&s.1.title=B&s.1.terminal=on&t.0.1.who=incident.transition"
+    check = workflow_form.check(workflow_form.typed(form(text), None), None)
+    assert (check.faults, check.graph is not None) == ({}, True)
+    wrong = workflow_form.check(workflow_form.typed(form(f"{text}&name=Not+so"), None), None)
+    assert "takes small letters" in wrong.faults["name"][0]
+
+
 def test_boxes_of_a_graph_do_not_touch_and_lie_within_it() -> None:
     drawn = graph(DEFAULT)
     for number, one in enumerate(drawn.boxes):

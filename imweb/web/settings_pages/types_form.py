@@ -26,6 +26,7 @@ from imweb.workflows.definitions import WORKFLOWS
 
 Json = dict[str, Any]
 LABELS: dict[str, Promise | str] = {
+    "name": gettext_lazy("Stored as"),
     "title": gettext_lazy("Title"),
     "fields": gettext_lazy("Fields"),
     "severity": gettext_lazy("Severity"),
@@ -137,8 +138,9 @@ def _default(known: FieldDefinition, given: list[str]) -> Any:
 
 def definition(values: Json) -> Json:
     """Return the part of a form's values that is the type itself; raises `ValidationFailed` for a wrong place."""
+    labels = {name: known.label for name, known in live_fields().items()}
     wrong = [
-        Detail("fields", _("the place of %(name)s is a whole number from 1") % {"name": name})
+        Detail("fields", _("the place of “%(name)s” is a whole number from 1") % {"name": labels.get(name, name)})
         for name, place in values.get("places", {}).items()
         if not 1 <= _number(place) < 10_000
     ]

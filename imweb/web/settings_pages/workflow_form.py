@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.http import QueryDict
@@ -43,6 +43,7 @@ COLOR_LABELS: dict[str, Promise | str] = {
     "success": _("Green"),
 }
 LABELS = {
+    "name": "System name",
     "title": "Title",
     "initial": "Initial status",
     "statuses": "Statuses",
@@ -139,6 +140,24 @@ class Typed:
             "rules": self.rules,
         }
 
+    def moved(self, move: str) -> int:
+        """Put a row one place `up` or `down`, as `index:up` says, and return where it is now; -1 when it cannot go.
+
+        Rows are numbered anew in their new order, and the steps between them with them.
+        """
+        index, _mark, way = move.partition(":")
+        rows = self.used
+        at = next((n for n, row in enumerate(rows) if str(row.index) == index), -1)
+        to = at + {"up": -1, "down": 1}.get(way, 0)
+        if at < 0 or at == to or not 0 <= to < len(rows):
+            return -1
+        rows.insert(to, rows.pop(at))
+        fresh = {row.index: replace(row, index=n) for n, row in enumerate(rows)}
+        self.rows = list(fresh.values())
+        cells = [replace(c, source=fresh[s], target=fresh[t]) for (s, t), c in self.cells.items()]
+        self.cells = {(cell.source.index, cell.target.index): cell for cell in cells}
+        return to
+
     def with_blank_rows(self) -> list[Row]:
         """Return the rows with empty ones to fill at the end."""
         first = max((row.index for row in self.used), default=-1) + 1
@@ -226,8 +245,10 @@ def check(form: Typed, existing: WorkflowDefinition | None) -> Check:
     """Return the picture and the faults of a form; nothing is written."""
     names = {row.name for row in form.used}
     gone = [status.name for status in existing.statuses if status.name not in names] if existing else []
+    # A workflow that has no name yet need not be told so, and its picture needs none.
+    unnamed = {} if existing else {"name": form.name or "new", "title": form.title or form.name or "…"}
     try:
-        definition = WORKFLOWS.parse(form.data)
+        definition = WORKFLOWS.parse(form.data | unnamed)
     except ValidationFailed as error:
         return Check(None, faults_of(error), gone)
     faults: dict[str, list[str]] = {}
