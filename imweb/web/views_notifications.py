@@ -177,6 +177,7 @@ def _save(request: PageRequest, form: Form) -> HttpResponse:
 def _show(request: PageRequest, form: Form) -> HttpResponse:
     context: dict[str, Any] = {
         "form": form,
+        "labels": forms.LABELS,
         "v": form.values,
         "existing": "" if form.new else form.values["name"],
         "events": forms.EVENT_LABELS,
