@@ -14,7 +14,7 @@ from opensearchpy import exceptions as client_errors
 from pydantic_core import PydanticSerializationError, to_json
 
 from imweb.errors import TooManyPits
-from imweb.opensearch import client, timing
+from imweb.opensearch import client, hanging, timing
 from imweb.opensearch.errors import check_complete, classify, translate
 
 Json = dict[str, Any]
@@ -47,8 +47,11 @@ class Stored:
 def _translated() -> Iterator[None]:
     started = time.perf_counter()
     try:
+        hanging.check()
         yield
     except client_errors.OpenSearchException as error:
+        if isinstance(error, client_errors.ConnectionTimeout):
+            hanging.suspect()
         raise translate(error) from error
     finally:
         timing.add((time.perf_counter() - started) * 1000)

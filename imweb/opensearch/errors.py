@@ -25,6 +25,7 @@ BUSY = "OpenSearch is overloaded just now; nothing was changed. Try again in a m
 PIT_OVER = "This point in time is over. Request a new one and go on from the same place."
 PARTIAL = "OpenSearch answered only for a part of the data, so no answer is given. Try again in a moment."
 TIMED_OUT = "The search took longer than the time limit. Narrow the time range or the filters."
+UNANSWERED = "OpenSearch did not answer in time; it hangs or is overloaded. Try again in a moment."
 FOREIGN = "What answers at OPENSEARCH_URL is not OpenSearch, or something in between answers for it."
 NOT_SET_UP = "The incident indices are missing. An administrator creates them with `manage.py bootstrap`."
 
@@ -87,7 +88,8 @@ def classify(info: Any, status: int) -> ImError:
 def translate(error: client_errors.OpenSearchException) -> ImError:
     """Return our error for whatever the client raised."""
     if isinstance(error, client_errors.ConnectionTimeout):
-        return SearchTimeout(TIMED_OUT)
+        # A search that is slow ends by its own limit, which is shorter than the client's.
+        return SearchTimeout(UNANSWERED)
     if isinstance(error, client_errors.ConnectionError):
         return SearchUnavailable(UNREACHABLE)
     if isinstance(error, client_errors.SerializationError):
