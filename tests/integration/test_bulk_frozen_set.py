@@ -80,6 +80,7 @@ def test_all_that_match_are_the_frozen_ones_whatever_others_do(indices: None, le
     stored.incidents({f"late{n}": {"@timestamp": at(n), "severity": "low"} for n in range(50)})
 
     form = {"scope": "all", "next": address, "total": str(ROWS), "set.status": "closed", "set.resolution": "benign"}
+    form |= {"set.comment": "campaign"}
     preview = client.post("/incidents/bulk/", form | {"step": "preview"}, headers=HX).content.decode()
     assert f"{ROWS:,} rows will change like this" in preview
 
@@ -104,7 +105,9 @@ def test_all_that_match_are_the_frozen_ones_whatever_others_do(indices: None, le
     assert counts["failed"] == []
     assert _count(resolution="benign") == ROWS - EDITED
     assert {_source(doc_id)["status"] for doc_id in clashing} == {"in_progress"}
-    assert {_source(doc_id).get("comment") for doc_id in aside} == {"meanwhile"}
+    # Comments do not collide: the last one stands, both are in the history.
+    assert {_source(doc_id).get("comment") for doc_id in aside} <= {"meanwhile", "campaign"}
+    assert _count(**{"comment.raw": "campaign"}) >= ROWS - 2 * EDITED
     assert {_source(f"late{n}")["status"] for n in range(50)} == {"new"}
     outcome = client.get(f"/incidents/bulk/{task}", headers=HX).content.decode()
     assert [doc_id for doc_id in clashing if f'href="/incidents/{doc_id}/"' not in outcome] == []
@@ -119,6 +122,8 @@ def test_all_that_match_are_the_frozen_ones_whatever_others_do(indices: None, le
         _finished(actor, _task_of(undo))
     assert _count(status="new", severity="low") == ROWS + 50 - 2 * EDITED
     assert _count(resolution="benign") == 0
+    # Also where the status was changed since: nobody has said anything else there.
+    assert _count(**{"comment.raw": "campaign"}) == 0
     assert {_source(doc_id)["status"] for doc_id in (*clashing, *since)} == {"in_progress"}
     assert {_source(doc_id).get("comment") for doc_id in aside} == {"meanwhile"}
     with pytest.raises(VersionConflict):

@@ -129,9 +129,9 @@ def _values(value: Any) -> list[Any]:
 
 
 def _undo(step: Step, source: Json, context: Context) -> Json | None:
-    """Take back what one change did, where nobody touched it since; comments stay said.
+    """Take back what one change did, where nobody touched it since; a comment leaves the document, not the history.
 
-    With `whole` all the fields that it names are taken back, a comment too, or none.
+    With `whole` all the fields that it names are taken back or none.
     """
     target = step.fields["change"]
     whole = step.fields.get("whole", ())
@@ -140,7 +140,7 @@ def _undo(step: Step, source: Json, context: Context) -> Json | None:
     wanted = {
         name: mark.get("old")
         for name, mark in touched.items()
-        if mark.get("change") == target and (name != "comment" or name in whole) and source.get(name) != mark.get("old")
+        if mark.get("change") == target and source.get(name) != mark.get("old")
     }
     _check_access_fields(source, wanted, context.rules)
     if not wanted:
