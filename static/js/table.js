@@ -1,7 +1,10 @@
 // Ticks in the table: one, a range with Shift, the whole page; the bar for ticked rows; ticks outlive a page's swap.
 
+import { toast } from "./toasts.js";
+
 const STORE = "im-ticks:";
 let last = null;
+let shown = null;
 
 const table = () => document.querySelector("[data-ticks]");
 const boxes = () => [...document.querySelectorAll("[data-ticks] tbody input[data-tick]")];
@@ -20,9 +23,17 @@ export function ticked() {
   return here ? load(here.dataset.ticks) : new Set();
 }
 
+/** Ticks belong to frozen rows: with other rows in their place they wait there, and that is said. */
+function notice(set) {
+  const left = shown && shown !== set ? load(shown).size : 0;
+  shown = set;
+  if (left) toast("info", `${left.toLocaleString("en")} ${left === 1 ? "tick" : "ticks"} stayed with the rows before; Back returns to them.`);
+}
+
 function apply() {
   const here = table();
   if (!here) return;
+  notice(here.dataset.ticks);
   const ticks = load(here.dataset.ticks);
   for (const box of boxes()) {
     box.checked = ticks.has(box.value);

@@ -170,6 +170,22 @@ def test_ticks_take_ranges_and_outlive_a_page(desk: Desk, list_url: str, analyst
     expect(bar).to_be_hidden()
 
 
+def test_ticks_wait_with_their_rows_when_others_take_the_place(desk: Desk, list_url: str, analyst: User) -> None:
+    page = desk(analyst)
+    page.goto(list_url)
+    bar = page.get_by_role("toolbar", name="Ticked rows")
+    for number in (1, 3):
+        page.locator("input[data-tick]").nth(number).check()
+    page.get_by_role("link", name="Refresh").click()
+    expect(page.locator(".im-toast")).to_contain_text("2 ticks stayed with the rows before; Back returns to them.")
+    expect(bar).to_be_hidden()
+    page.go_back()
+    expect(bar).to_contain_text("2 ticked")
+    page.locator(".im-facets").get_by_role("link", name="High").first.click()
+    expect(page.locator(".im-chip")).to_contain_text("High")
+    expect(page.locator(".im-toast")).to_contain_text("2 ticks stayed")
+
+
 def test_a_group_opens_in_place_and_closes(desk: Desk, list_url: str, analyst: User) -> None:
     page = desk(analyst)
     page.goto(list_url)
