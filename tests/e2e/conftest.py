@@ -19,6 +19,12 @@ WINDOW = "start=2025-11-01&end=2025-12-31"
 LEVELS = ["critical", "high", "medium", "low"]
 
 
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    """Ask for less motion: what fades in or out has too little contrast for a moment, and axe looks at any."""
+    return {**browser_context_args, "reduced_motion": "reduce"}
+
+
 @pytest.fixture
 def desk(
     page: Any, sign_in: Any, live_server: Any, transactional_db: None, request: pytest.FixtureRequest

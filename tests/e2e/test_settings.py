@@ -173,7 +173,7 @@ def test_a_ready_set_is_taken_with_its_incidents_and_given_back(
     page.get_by_text("Use a ready set").click()
     page.get_by_role("link", name="Four levels").click()
     row = page.get_by_role("row").filter(has_text="high")
-    expect(row.get_by_role("cell").first).to_have_text("3")
+    expect(row.get_by_role("cell").nth(1)).to_have_text("3")
     row.get_by_label("What high becomes").select_option("critical")
     page.get_by_role("button", name="Save and move").click()
     expect(page.locator(".im-toast", has_text="3 incidents and groups moved")).to_be_visible()
