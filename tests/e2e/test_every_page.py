@@ -81,6 +81,11 @@ PAGES = {
     "audit": "settings/audit",
     "system": "system",
 }
+# The same pages of something else: a field without options, the workflow of all, whose graph is the largest.
+MORE = {
+    "settings-field-due": "settings/fields/edit/due",
+    "settings-workflow-default": "settings/workflows/edit/default",
+}
 NO_PAGES = {
     "oidc": "sends to a provider; walked by tests/e2e/test_oidc.py",
     "oidc-back": "takes the provider's answer; walked by tests/e2e/test_oidc.py",
@@ -151,7 +156,7 @@ def test_a_page_has_nothing_that_axe_or_the_browser_complains_of(
     groups.save_group(night, by="admin", new=True)
     page = desk(administrator, theme=theme)
     faults = []
-    for name, path in PAGES.items():
+    for name, path in (PAGES | MORE).items():
         answer = page.goto(f"{live_server.url}/{path}")
         assert answer is not None
         if answer.status != 200:
