@@ -42,5 +42,7 @@ def take_end(page: Any, name: str) -> None:
     if not wanted() or page.is_closed() or page.url == "about:blank":
         return
     for theme in ("light", "dark"):
-        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        # Charts are drawn anew for it.
+        page.evaluate("document.dispatchEvent(new Event('im:theme'))")
         take(page, f"end-{name}-{theme}", widths=WIDTHS)
