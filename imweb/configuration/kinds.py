@@ -21,6 +21,10 @@ class Definition(BaseModel):
 
 
 D = TypeVar("D", bound=Definition)
+# What an empty text is faulted by: it says no more than that it is empty.
+_UNFILLED = {"string_too_short", "string_pattern_mismatch"}
+# The patterns of names: what they begin with, what may follow, and how much of it.
+_NAME = re.compile(r"\^\[(?P<first>[^]]+)\]\[(?P<rest>[^]]+)\]\{0,(?P<most>\d+)\}\$")
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,11 @@ def detail_of(fault: Any) -> Detail:
     reason = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         reason = "is no setting of this kind; check its spelling"
-    elif fault["type"] == "missing" or (fault["type"] in _TOO_SHORT and not fault["input"]):
+    elif fault["type"] == "missing" or (fault["type"] in _UNFILLED and not fault["input"]):
         reason = "is needed"
     elif fault["type"] == "string_pattern_mismatch":
         reason = _takes(fault["ctx"]["pattern"]) or reason
     return Detail(path, reason)
-
-
-_TOO_SHORT = {"string_too_short", "string_pattern_mismatch"}
-# The patterns of names: what they begin with, what may follow, and how much of it.
-_NAME = re.compile(r"\^\[(?P<first>[^]]+)\]\[(?P<rest>[^]]+)\]\{0,(?P<most>\d+)\}\$")
 
 
 def _takes(pattern: str) -> str:
