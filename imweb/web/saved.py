@@ -60,8 +60,8 @@ def pinned(user: User) -> list[tuple[SavedView, int | None]]:
 
 
 def _count(user: User, view: SavedView) -> int | None:
-    # Roles may change within the half minute.
-    seen = hashlib.sha256(repr((user.scope.rows, sorted(user.scope.hidden))).encode()).hexdigest()[:16]
+    # Roles may change within the half minute, and a view be replaced.
+    seen = hashlib.sha256(repr((view.query, user.scope.rows, sorted(user.scope.hidden))).encode()).hexdigest()[:16]
     mark = f"view-count:{view.pk}:{user.pk}:{seen}"
     if (kept := cache.get(mark)) is not None:
         return int(kept) if kept >= 0 else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -177,9 +178,17 @@ def _restored(request: PageRequest, view_id: int) -> HttpResponse:
     if gone is None or gone["id"] != view_id:
         raise NotFound(_("This view was not deleted here just now; it cannot be brought back."))
     owner = request.user if gone["own"] else None
-    if owner and SavedView.objects.filter(owner=owner, name=gone["name"]).exists():
-        raise VersionConflict(_("You have a new view of that name; rename it, then save the old one again."))
-    SavedView.objects.create(pk=view_id, owner=owner, name=gone["name"], query=gone["query"], shared=gone["shared"])
+    if gone["shared"] and not request.user.may(may.SHARE_VIEW if owner else may.SETTINGS):
+        raise PermissionDenied(_("Your roles do not let you share views any more; save it for yourself."))
+    try:
+        with transaction.atomic():
+            SavedView.objects.create(
+                pk=view_id, owner=owner, name=gone["name"], query=gone["query"], shared=gone["shared"]
+            )
+    except IntegrityError:
+        raise VersionConflict(
+            _("It is back already, or you have a new view of that name: rename that one, then bring this one back.")
+        ) from None
     del request.session[DELETED]
     if owner is None:
         record("view", gone["name"], "created", None, {"query": gone["query"]}, request.user.username)
@@ -214,16 +223,22 @@ def _own(request: PageRequest, view: SavedView, action: str) -> None:
         raise PermissionDenied(_("Your roles do not let you share views."))
     if action == "rename":
         name = _name(request.POST.get("name", ""))
-        if SavedView.objects.filter(owner=request.user, name=name).exclude(pk=view.pk).exists():
-            raise ValidationFailed.field("name", _("you have another view of this name; choose a different one"))
-        SavedView.objects.filter(pk=view.pk).update(name=name)
+        try:
+            with transaction.atomic():
+                SavedView.objects.filter(pk=view.pk).update(name=name)
+        except IntegrityError:
+            reason = _("you have another view of this name; choose a different one")
+            raise ValidationFailed.field("name", reason) from None
         return
     SavedView.objects.filter(pk=view.pk).update(shared=action == "share")
 
 
 def _name(entered: str) -> str:
-    """Return a name with its blanks put in order; raise `ValidationFailed` for one that is empty or too long."""
+    """Return a name with its blanks put in order; raise `ValidationFailed` for one that cannot be kept."""
     name = " ".join(entered.split())
+    if "\x00" in name:
+        # PostgreSQL holds none.
+        raise ValidationFailed.field("name", _("must not hold the character NUL"))
     if not 1 <= len(name) <= MAX_NAME:
         raise ValidationFailed.field("name", _("1 to %(n)s characters") % {"n": MAX_NAME})
     return name
@@ -234,7 +249,9 @@ def _room(pinned: list[int]) -> None:
     standing = set(SavedView.objects.filter(pk__in=pinned).values_list("pk", flat=True))
     pinned[:] = [item for item in pinned if item in standing]
     if len(pinned) >= saved.MAX_PINNED:
-        raise ValidationFailed.field("pinned", _("at most %(n)s views are pinned; unpin one first") % {"n": 7})
+        raise ValidationFailed.field(
+            "pinned", _("at most %(n)s views are pinned; unpin one first") % {"n": saved.MAX_PINNED}
+        )
 
 
 def _query(state: ListState) -> str:

@@ -7,7 +7,7 @@ import re
 import pytest
 from django.test import Client
 
-from imweb.accounts.models import User
+from imweb.accounts.models import Role, User
 from imweb.web.models import SavedView
 from tests import stored
 from tests.stored import at
@@ -70,9 +70,17 @@ def test_a_name_that_is_taken_is_replaced_only_when_asked(client: Client, indice
     assert client.get("/")["Location"] == "/incidents/?severity=low"
 
 
+def test_a_replaced_view_counts_its_own_rows_at_once(client: Client, indices: None) -> None:
+    stored.incidents({f"i{n}": {"@timestamp": at(-n), "severity": "low" if n else "high"} for n in range(4)})
+    _save(client, "Counted", f"{WINDOW}&severity=high&mode=incidents", pinned="1")
+    assert _nav(client)["Counted"] == "1"
+    _save(client, "Counted", f"{WINDOW}&severity=low&mode=incidents", pinned="1", replace="1")
+    assert _nav(client)["Counted"] == "3"
+
+
 def test_a_view_is_renamed_and_keeps_its_pin(client: Client, indices: None, analyst: User) -> None:
     view, _other = _save(client, "Old", "severity=high", pinned="1", shared="1"), _save(client, "Taken", "severity=low")
-    for name, reason in [("Taken", "you have another view"), (" ", "1 to 60"), ("x" * 61, "1 to 60")]:
+    for name, reason in [("Taken", "you have another view"), (" ", "1 to 60"), ("x" * 61, "1 to 60"), ("a\0b", "NUL")]:
         refused = client.post(f"/views/{view.pk}", {"action": "rename", "name": name})
         assert refused.status_code == 400
         assert reason in refused.content.decode()
@@ -103,6 +111,25 @@ def test_a_deleted_view_comes_back_with_every_pin(client: Client, indices: None,
     assert "For all" in _nav(other)
     assert client.get("/")["Location"] == "/incidents/?severity=high"
     assert client.post(f"/views/{view.pk}", {"action": "restore"}).status_code == 404
+
+
+def test_what_somebody_may_not_share_any_more_does_not_come_back_shared(client: Client, lead: User) -> None:
+    view = _save(client, "For all", "severity=high", shared="1")
+    client.post(f"/views/{view.pk}", {"action": "delete"})
+    lead.roles.clear()
+    lead.roles.add(Role.objects.get(name="analyst"))
+    assert client.post(f"/views/{view.pk}", {"action": "restore"}).status_code == 403
+    assert not SavedView.objects.exists()
+
+
+def test_a_second_click_on_bring_it_back_is_told_so(client: Client, indices: None) -> None:
+    view = _save(client, "Mine", "severity=high")
+    client.post(f"/views/{view.pk}", {"action": "delete"})
+    # The first click has made it and not yet said so to the session.
+    SavedView.objects.create(pk=view.pk, owner=view.owner, name=view.name, query=view.query)
+    again = client.post(f"/views/{view.pk}", {"action": "restore"})
+    assert again.status_code == 409
+    assert "It is back already" in again.content.decode()
 
 
 def test_the_first_view_opens_after_sign_in(client: Client, indices: None) -> None:
