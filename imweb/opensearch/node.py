@@ -84,6 +84,8 @@ class Node:
     # Every member as (name, transport port); empty: a cluster of this one node.
     members: tuple[tuple[str, int], ...] = ()
     heap: str = field(default_factory=lambda: os.environ.get("IM_OPENSEARCH_HEAP", "1g"))
+    # More options for its virtual machine, divided by spaces.
+    jvm: str = field(default_factory=lambda: os.environ.get("IM_OPENSEARCH_JVM", ""))
     settings: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
     # Detached nodes outlive the process that started them.
@@ -118,6 +120,7 @@ class Node:
         command += ["--heap", self.heap, "--parent", str(0 if self.detached else os.getpid())]
         command += [f"--member={name}:{port}" for name, port in self.members]
         command += [f"--set={key}={value}" for key, value in self.settings.items()]
+        command += [f"--jvm={option}" for option in self.jvm.split()]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -231,6 +234,7 @@ def _run(options: argparse.Namespace) -> None:
         "-Dlog4j2.disable.jmx=true",
         f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
         "-Xrs",
+        *options.jvm,
         classpath=[str(path) for path in jars.class_path()],
     )
     settings = jpype.JClass("org.opensearch.common.settings.Settings").builder()
@@ -270,6 +274,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, default=0, help="end when this process ends; 0: never")
     parser.add_argument("--member", action="append", default=[], help="name:transport-port of each node")
     parser.add_argument("--set", action="append", default=[], help="a setting of OpenSearch, key=value")
+    parser.add_argument("--jvm", action="append", default=[], help="an option of the virtual machine")
     options = parser.parse_args()
     options.folder = options.folder.absolute()
     if options.parent:

@@ -34,7 +34,7 @@ class Demo:
         # Nothing of the tests' own settings, as far as it is not asked for.
         foreign = ("IM_", "OPENSEARCH_", "REDIS_", "DATABASE_", "DJANGO_", "PYTEST_")
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        self.env |= {name: os.environ[name] for name in ("IM_CACHE_DIR",) if name in os.environ}
+        self.env |= {name: os.environ[name] for name in ("IM_CACHE_DIR", "IM_OPENSEARCH_JVM") if name in os.environ}
         self.env |= {"IM_DATA_DIR": str(folder), "IM_DEMO_INCIDENTS": str(COUNT), "IM_PORT": str(free_port())}
         self.env |= {"IM_OPENSEARCH_HEAP": "512m"} | more
         self.process: subprocess.Popen[bytes] | None = None
