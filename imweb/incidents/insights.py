@@ -85,9 +85,11 @@ def facets(
     size: int = 8,
     include: dict[str, Sequence[str]] | None = None,
 ) -> list[Facet]:
-    """Return the facets of several fields in one search; a value that is filtered by is always among them.
+    """Return the facets of several fields; a value that is filtered by is always among them.
 
-    `include` limits a field to some of its values (ATT&CK tactics among all ids).
+    `include` limits a field to some of its values (ATT&CK tactics among all ids). One search serves all of them, two
+    where groups stand for their incidents and a facet is filtered by: which incidents a group hides depends on the
+    filters, so what is in the list is counted there, and only what another choice would add is counted beside it.
     """
     fields = [field for field in fields if field.name not in actor.hidden]
     if not fields:
@@ -98,7 +100,40 @@ def facets(
     with result_set(actor, rest, pit, snapshot=False) as found:
         aggs = {f"f{number}": _facet_body(field, own, size, include) for number, field in enumerate(fields)}
         answer = found.reader.aggregate(aggs)
+    if own and filters.collapse_grouped:
+        _count_in_the_list(actor, filters, pit, fields, own, size, include, answer)
     return [_facet(field, answer[f"f{number}"], own) for number, field in enumerate(fields)]
+
+
+def _count_in_the_list(
+    actor: Actor,
+    filters: Filters,
+    pit: str | None,
+    fields: Sequence[FieldDef],
+    own: Sequence[FieldFilter],
+    size: int,
+    include: dict[str, Sequence[str]] | None,
+    answer: Json,
+) -> None:
+    """Put the list's own numbers into an answer of `facets`: of whole facets, or of the values that are filtered by."""
+    chosen = {item.field.name: _chosen(item.field, own) for item in own}
+    aggs: Json = {}
+    for number, field in enumerate(fields):
+        if field.name not in chosen:
+            aggs[f"f{number}"] = _facet_body(field, (), size, include)
+        elif values := chosen[field.name]:
+            aggs[f"f{number}"] = {"terms": _terms_among(field, values)}
+    if not aggs:
+        return
+    with result_set(actor, filters, pit, snapshot=False) as found:
+        listed = found.reader.aggregate(aggs)
+    for name, part in listed.items():
+        if "buckets" not in part:
+            answer[name] = part
+            continue
+        counts = {_key(bucket): int(bucket["doc_count"]) for bucket in part["buckets"]}
+        for bucket in [*answer[name]["values"]["buckets"], *answer[name].get("chosen", {}).get("buckets", ())]:
+            bucket["doc_count"] = counts.get(_key(bucket), bucket["doc_count"])
 
 
 def values_of(
@@ -131,11 +166,19 @@ def _facet_body(
     terms: Json = {"field": field.exact, "size": size}
     if include and field.name in include:
         terms["include"] = list(include[field.name])
-    chosen = [str(v) for item in own if item.field.name == field.name and item.operator == "is" for v in item.values]
+    chosen = _chosen(field, own)
     inner: Json = {"values": {"terms": terms}, "missing": {"missing": {"field": field.exact}}}
     if chosen:
-        inner["chosen"] = {"terms": {"field": field.exact, "size": len(chosen), "include": chosen, "min_doc_count": 1}}
+        inner["chosen"] = {"terms": _terms_among(field, chosen)}
     return {"filter": {"bool": {"filter": must, "must_not": must_not}}, "aggs": inner}
+
+
+def _chosen(field: FieldDef, own: Sequence[FieldFilter]) -> list[str]:
+    return [str(v) for item in own if item.field.name == field.name and item.operator == "is" for v in item.values]
+
+
+def _terms_among(field: FieldDef, values: Sequence[str]) -> Json:
+    return {"field": field.exact, "size": len(values), "include": list(values), "min_doc_count": 1}
 
 
 def _facet(field: FieldDef, answer: Json, own: Sequence[FieldFilter]) -> Facet:

@@ -16,7 +16,7 @@ import pytest
 
 from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import User
-from imweb.incidents import pits, services
+from imweb.incidents import insights, pits, services
 from imweb.incidents.documents import DocKind, iso, key_of, new_source
 from imweb.incidents.params import parse_listing, parse_statistics
 from imweb.incidents.registry import registry
@@ -210,3 +210,37 @@ def test_groups_stand_for_their_incidents(documents: list[Json], lead: User, see
     assert 0 < len(together) < len(apart)
     Seen(actor, {**asked, "pit": lease.token}).check(apart)
     Seen(actor, {**asked, "collapse_grouped": True, "pit": lease.token}).check(together)
+
+
+@pytest.mark.parametrize("collapse", [True, False])
+def test_facets_count_what_the_list_has(documents: list[Json], lead: User, collapse: bool) -> None:
+    """The values that are filtered by, and every value of the other fields; by field and by severity alike."""
+    actor = actor_of(lead)
+    lease = pits.open_pit(lead.pk, True)
+    fields = [registry().fields[name] for name in ("status", "source", "reviewer", "severity")]
+    narrowed = 0
+    for asked_for in (
+        {"status": ["new"], "reviewer": ["anna"]},
+        {"severity": ["low", "bespoke"]},
+        {"source": ["Sensor A"]},
+    ):
+        chosen = [{"name": name, "type": "multiselect", "value": values} for name, values in asked_for.items()]
+        asked = {"start_time": None, "end_time": None, "pit": lease.token, "collapse_grouped": collapse}
+        filters = parse_listing({**asked, "additional_fields": chosen}, registry=registry(), zone="UTC").filters
+
+        def matches(doc: Json, wanted: dict[str, list[str]] = asked_for) -> bool:
+            return all(doc.get(name) in values for name, values in wanted.items())
+
+        listed = kept(documents, matches, collapse=collapse)
+        narrowed += len(kept(kept(documents, lambda _: True, collapse=True), matches, collapse=False)) != len(listed)
+        for facet in insights.facets(actor, filters, lease.token, fields):
+            name = facet.field.name
+            counts = {value.value: value.count for value in facet.values}
+            true = Counter(doc[name] for doc in listed if name in doc)
+            if name in asked_for:
+                assert {value: counts[value] for value in asked_for[name]} == {v: true[v] for v in asked_for[name]}
+                assert set(counts) > set(asked_for[name]), "what else could be chosen"
+            else:
+                assert (counts, facet.missing) == (true, sum(name not in doc for doc in listed))
+    # Leaving out the incidents of groups first, and filtering then, would have counted too few.
+    assert narrowed or not collapse
