@@ -57,7 +57,8 @@ function stackedOption(data, palette, grid) {
       type: "bar",
       stack: "all",
       barCategoryGap: "14%",
-      data: series.counts,
+      // Nothing is null: a bar without height would still draw its edge, over the line it stands on.
+      data: series.counts.map((count) => count || null),
       itemStyle: { color: palette[`series:${index}`], borderColor: palette.panel, borderWidth: open ? 0.5 : 0 },
       emphasis: { disabled: true },
     })),

@@ -48,6 +48,8 @@ export function toast(kind, text, action) {
     button.textContent = action.label;
     button.dataset.undo = "";
     button.addEventListener("click", () => {
+      // The form of the next row makes room for the one that comes back; what was typed in it stays as its draft.
+      document.querySelector("dialog#act[open]")?.close();
       send(action);
       box.remove();
     });
@@ -61,7 +63,15 @@ export function toast(kind, text, action) {
   close.append(icon("cross", 12));
   box.append(icon(ICONS[kind] ?? "info"), body, close);
   region.append(box);
+  keepInReach();
   settle(box, action ? LIFE * 2 : LIFE);
+}
+
+/** What is outside a dialog can be neither seen well nor pressed while it is open, so messages go where one is. */
+function keepInReach() {
+  const region = document.getElementById("toasts");
+  const place = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
+  if (region && region.parentElement !== place) place.append(region);
 }
 
 /** Says something to screen readers alone. */
@@ -109,6 +119,10 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
 const region = document.getElementById("toasts");
 if (region) {
   const settleAll = () => region.querySelectorAll(".im-toast").forEach((box) => settle(box));
-  new MutationObserver(settleAll).observe(region, { childList: true });
+  new MutationObserver(() => { settleAll(); keepInReach(); }).observe(region, { childList: true });
   settleAll();
+  // Neither event bubbles.
+  for (const name of ["toggle", "close"]) {
+    document.addEventListener(name, (event) => { if (event.target.matches?.("dialog")) keepInReach(); }, true);
+  }
 }

@@ -83,7 +83,7 @@ def test_a_triage_needs_no_pointer_and_no_single_key(desk: Desk, list_url: str, 
     expect(card.locator(".im-said").first).to_have_text("By keyboard")
     tab_to(page, card.locator("summary", has_text="Close with verdict"), back=True)
     page.keyboard.press("Enter")
-    tab_to(page, card.get_by_label("Verdict"))
+    tab_to(page, card.get_by_label("Resolution", exact=True))
     page.keyboard.type("Benign")
     choose(page, card.get_by_role("button", name="Close it", exact=True))
     expect(card.locator("summary", has_text="Status")).to_contain_text("Closed")
@@ -109,7 +109,7 @@ def test_a_triage_needs_no_pointer_and_no_single_key(desk: Desk, list_url: str, 
     choose(page, dialog.get_by_role("button", name="Change 2 rows"))
     expect(dialog.get_by_role("heading", name="Done")).to_be_visible()
     assert [source(one)["severity"] for one in docs] == ["informational"] * 2
-    choose(page, dialog.get_by_role("button", name="Close").last)
+    choose(page, dialog.locator("footer").get_by_role("button", name="Close"))
     expect(dialog).to_be_hidden()
     expect(page.locator(f'tr[data-key="incident/{docs[0]}"] .im-c-sev')).to_have_text("Info")
     expect(page.locator(".im-tablewrap :focus, .im-tablewrap:focus")).to_have_count(1)

@@ -106,7 +106,7 @@ def test_close_with_a_verdict_goes_to_the_next(desk: Desk, list_url: str, analys
     page = desk(analyst)
     card = open_card(page, list_url)
     page.keyboard.press("e")
-    card.get_by_label("Verdict").select_option("false_positive")
+    card.get_by_label("Resolution", exact=True).select_option("false_positive")
     card.get_by_label("Note").fill("Known tool")
     card.get_by_role("button", name="Close, go to next").click()
     expect(page.locator("#flyout [data-card-title]")).not_to_have_text("Detection 03")

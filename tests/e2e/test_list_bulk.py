@@ -60,7 +60,7 @@ def test_ticked_rows_are_changed_and_taken_back(desk: Desk, list_url: str, lead:
     for doc_id, old in zip(ticked, before, strict=True):
         now = _stored(doc_id)
         assert (now["severity"], now.get("reviewer")) == (old["severity"], old.get("reviewer"))
-    dialog.get_by_role("button", name="Close").last.click()
+    dialog.locator("footer").get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
 
 
@@ -119,7 +119,7 @@ def test_the_rows_stay_and_show_what_they_hold_after_a_change(
     dialog.get_by_role("button", name="Change ").click()
     total = int(page.locator(".im-bar h1 b").inner_text().split()[0])
     assert _counts(page)["updated"] == str(total)
-    dialog.get_by_role("button", name="Close").last.click()
+    dialog.locator("footer").get_by_role("button", name="Close").click()
     expect(page.locator(".im-c-sev").first).to_have_text("High")
     assert page.locator("tr[data-key]").evaluate_all("rows => rows.map(row => row.dataset.key)") == keys
 
@@ -148,7 +148,7 @@ def test_what_may_not_be_changed_is_listed_and_stays_ticked(
     name = dialog.get_by_role("row").nth(1).get_by_role("link")
     expect(name).to_have_text(closed.locator("a[data-open]").inner_text())
     expect(name).to_have_attribute("href", str(closed.locator("a[data-open]").get_attribute("href")))
-    dialog.get_by_role("button", name="Close").last.click()
+    dialog.locator("footer").get_by_role("button", name="Close").click()
     expect(page.locator("tr.is-ticked")).to_have_count(1)
     expect(page.locator("tr.is-ticked")).to_have_attribute("data-key", str(key))
 

@@ -179,7 +179,7 @@ def test_a_ready_set_is_taken_with_its_incidents_and_given_back(
     assert names(page) == ["critical", "warning", "information", "normal"]
     expect(page.locator("tr[data-name=critical]").get_by_role("cell", name="3", exact=True)).to_be_visible()
     page.get_by_role("button", name="Undo the last change").click()
-    expect(page.locator(".im-toast", has_text="3 incidents and groups are what they were")).to_be_visible()
+    expect(page.locator(".im-toast", has_text="3 incidents and groups have their former values again")).to_be_visible()
     found = gateway().mget([(schema.incidents_alias(), f"i{n}") for n in range(3)])
     assert [doc.source["severity"] for doc in found if doc] == ["high"] * 3
 

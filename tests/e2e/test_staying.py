@@ -163,7 +163,7 @@ def test_a_group_s_incidents_open_in_the_flyout_and_back_leads_to_the_group(
     assert "open=incident%2Fm1" in page.url
     page.reload()
     expect(card.locator("[data-card-title]")).to_have_text("Detection 01")
-    card.locator("section", has_text="Part of").get_by_role("link", name="result-1").click()
+    card.locator("section", has_text="Part of").get_by_role("link", name="Five of a kind").click()
     expect(card.locator("[data-card-title]")).to_have_text("Five of a kind")
     page.go_back()
     expect(card.locator("[data-card-title]")).to_have_text("Detection 01")

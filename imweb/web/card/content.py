@@ -16,7 +16,7 @@ from imweb import workflows
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
 from imweb.accounts.incident_types import FIELD, IncidentType
-from imweb.incidents import beginning, links, mitre
+from imweb.incidents import beginning, links, mitre, services
 from imweb.incidents.access import access_fields
 from imweb.incidents.documents import Document
 from imweb.incidents.fields import CORE_FIELDS, FieldDef, Registry
@@ -30,6 +30,7 @@ from imweb.workflows import Transition, Workflow
 
 Json = dict[str, Any]
 SHOWN_ENTITIES = 10
+NAMED_GROUPS = 20
 _OWN_PLACE = frozenset(
     {"@timestamp", "title", "description", "severity", "status", "reviewer", "comment", "mitre", "first_seen"}
     | {"incidents_count", "rule.id"}
@@ -247,11 +248,20 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-def groups_of(doc: Document) -> list[tuple[str, str]]:
-    """Return the groups of an incident with their pages."""
-    if doc.kind == "aggregation":
-        return []
-    return [(item, card_url("aggregation", item)) for item in listed(doc.source.get("incident_aggregation_result_id"))]
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group that an incident is part of; its title is its id where that is all that may be seen of it."""
+
+    id: str
+    title: str
+    url: str
+
+
+def groups_of(actor: Actor, doc: Document) -> list[Group]:
+    """Return the groups of an incident; asks for the titles of the first ones alone."""
+    ids = listed(doc.source.get("incident_aggregation_result_id")) if doc.kind == "incident" else []
+    titles = services.group_titles(actor, ids[:NAMED_GROUPS]) if ids else {}
+    return [Group(item, titles.get(item, item), card_url("aggregation", item)) for item in ids]
 
 
 def generation(doc: Document) -> Json | None:

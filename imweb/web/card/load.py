@@ -104,7 +104,7 @@ def card(here: Frame, kind: DocKind, doc_id: str, doc: Document | None = None, b
         "shaped_url": content.list_url({"incident_type": shaped.name}) if shaped else "",
         "facts": content.facts(doc, here.registry, labels),
         "shared": content.group_facts(doc),
-        "groups": content.groups_of(doc),
+        "groups": content.groups_of(here.actor, doc),
         "generation": content.generation(doc),
         "event": source.get("event"),
         "leaves": events.leaves(source["event"]) if source.get("event") else [],
