@@ -28,7 +28,7 @@ ACTS = {
     "forward": (gettext_lazy("next page"), "n"),
     "back": (gettext_lazy("previous page"), "p"),
     "refresh": (gettext_lazy("refresh"), "r"),
-    "help": (gettext_lazy("this help"), "?"),
+    "help": (gettext_lazy("keyboard help"), "?"),
 }
 
 

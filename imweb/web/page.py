@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
 from imweb.accounts.models import User
+from imweb.accounts.permissions import LABELS
 from imweb.errors import MethodNotAllowed, PermissionDenied
 
 P = ParamSpec("P")
@@ -57,7 +58,7 @@ def page(permission: str, *methods: str) -> Callable[[View[P]], Guarded[P]]:
             if not user.may(permission):
                 raise PermissionDenied(
                     _("Your roles do not include the permission “%(name)s”. Ask an administrator for it.")
-                    % {"name": permission}
+                    % {"name": _(LABELS[permission])}
                 )
             with timezone.override(ZoneInfo(zone_of(user))):
                 return view(cast(PageRequest, request), *args, **kwargs)

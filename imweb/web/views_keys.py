@@ -11,7 +11,6 @@ from imweb.accounts import permissions as may
 from imweb.errors import NotFound, VersionConflict
 from imweb.incidents import editing
 from imweb.incidents.documents import DocKind
-from imweb.web import text
 from imweb.web.card import by_key
 from imweb.web.listing.rows import card_url
 from imweb.web.page import PageRequest, page
@@ -80,12 +79,12 @@ def _undo(request: PageRequest, kind: DocKind, doc_id: str, change: str) -> Http
     try:
         outcome = editing.take_back(here.actor, kind, doc_id, change[:64])
     except (NotFound, VersionConflict) as error:
+        reason = by_key.stays(here, error)
         if not request.htmx:
-            raise
-        return by_key.add_toast(HttpResponse(status=204), "bad", error.reason)
+            raise type(error)(reason) from error
+        return by_key.add_toast(HttpResponse(status=204), "bad", reason)
     note_edited(request)
-    title = text.plain(text.clip(by_key.row_title(outcome.document), by_key.SHOWN_TITLE))
-    message = _("%(title)s: taken back.") % {"title": title}
+    message = by_key.taken_back(here, outcome)
     if not request.htmx:
         messages.success(request, message)
         return redirect(card_url(kind, doc_id))

@@ -128,6 +128,7 @@ def _failed(
     values = context.frame_context(here, state) | {
         "query_faults": query_faults,
         "faults": faults,
+        **context.order_faults(faults, state),
         "failure": None if mistaken else {"title": title, "reason": error.reason, "icon": icon, "retry": retry},
         "compact": here.preferences.density == "compact",
     }

@@ -128,13 +128,14 @@ def _exchange(
         try:
             mapping = moving.posted(request, gone, [level.name for level in levels])
             base.require_seen(request, SOURCE.kind)
+            titles = {level.name: level.label for level in (*severities_form.standing(), *levels)}
             severities_form.replace(levels, by=request.user.username)
         except (ValidationFailed, VersionConflict) as error:
             form.refuse(error)
         else:
             messages.success(request, _("Saved."))
             made = base.made_since(SOURCE.kind, last, request.user.username)
-            moving.move(request, SOURCE.kind, made, "severity", mapping)
+            moving.move(request, SOURCE.kind, made, "severity", mapping, titles=titles)
             return redirect(PAGE)
     moved = [
         Moved(

@@ -17,7 +17,7 @@ from imweb.web.settings_pages import base, moving, touched, workflow_form
 from imweb.web.settings_pages.base import Form, KindSource
 from imweb.web.settings_pages.touched import Touched
 from imweb.web.settings_pages.workflow_form import Typed
-from imweb.workflows import default_workflow, get_workflow
+from imweb.workflows import all_statuses, default_workflow, get_workflow
 from imweb.workflows.definitions import WORKFLOWS, WorkflowDefinition
 
 SOURCE = KindSource(WORKFLOWS)
@@ -96,7 +96,8 @@ def workflow_remove(request: PageRequest, name: str) -> HttpResponse:
             if default.status(status.name) is None:
                 changes["status"] = default.initial
             where = {"workflow_id": name, "status": status.name}
-            moving.change(request, SOURCE.kind, made, where, changes, (f"{name}: {status.title}", default.title))
+            words = (f"{item.value.title}: {status.title}", default.title)
+            moving.change(request, SOURCE.kind, made, where, changes, words)
         return redirect(PAGE)
     context = {"workflow": item.value, "revision": item.revision, "touched": touched.by_workflow(name)}
     return render(request, "web/settings/workflow_remove.html", context | {"default": default_workflow()})
@@ -111,7 +112,9 @@ def status_unknown(request: PageRequest, name: str) -> HttpResponse:
     if request.method == "POST":
         mapping = moving.posted(request, [name], [status.name for status in workflow.statuses])
         changes = {"status": mapping[name], "workflow_id": workflow.id}
-        moving.change(request, SOURCE.kind, None, where, changes, (name, mapping[name]))
+        titles = _titles() | {status.name: status.title for status in workflow.statuses}
+        words = (titles.get(name, name), titles[mapping[name]])
+        moving.change(request, SOURCE.kind, None, where, changes, words)
         return redirect(PAGE)
     count = touched.count({"bool": {"filter": [{"term": {field: value}} for field, value in where.items()]}})
     context = {"name": name, "count": count, "workflow": workflow, "of": where["workflow_id"]}
@@ -154,8 +157,14 @@ def _save(request: PageRequest, form: Form, existing: WorkflowDefinition | None)
         return _show(request, form, typed, existing)
     messages.success(request, _("“%(title)s” is saved.") % {"title": typed.title})
     made = base.made_since(SOURCE.kind, last, request.user.username)
-    moving.move(request, SOURCE.kind, made, "status", mapping, only={"workflow_id": typed.name})
+    titles = {status.name: status.title for status in (*existing.statuses, *definition.statuses)} if existing else {}
+    moving.move(request, SOURCE.kind, made, "status", mapping, only={"workflow_id": typed.name}, titles=titles)
     return redirect(PAGE)
+
+
+def _titles() -> dict[str, str]:
+    """Return what statuses are called, whichever workflow has them."""
+    return {status.name: status.title for status in all_statuses()}
 
 
 def _going(existing: WorkflowDefinition | None, typed: Typed) -> dict[str, Touched]:

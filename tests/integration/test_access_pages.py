@@ -101,6 +101,17 @@ def _followed(client: Client, url: str) -> str:
     return (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode()  # type: ignore[attr-defined]
 
 
+def test_a_filter_names_a_group_that_may_be_seen_and_of_another_the_id_alone(documents: None) -> None:
+    client = browser("tenant:acme")
+    own, other = (
+        client.get(f"/incidents/?{WINDOW}&incident_aggregation_result_id={one}").content.decode()
+        for one in ("ga", "gz")
+    )
+    assert "Group: <b>Logon acme</b>" in own
+    assert "Group: <b>gz</b>" in other
+    assert SECRET not in other
+
+
 def test_the_pages_of_what_is_forbidden_are_those_of_what_does_not_exist(documents: None) -> None:
     client = browser("tenant:acme")
 

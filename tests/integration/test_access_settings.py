@@ -134,7 +134,7 @@ def test_the_preview_counts_what_the_role_would_see(client: Client) -> None:
     assert "sees <b>10</b> of <b>10</b>" in client.post(url, role_form()).content.decode()
     assert "sees <b>7</b> of <b>10</b>" in client.post(url, role_form(row_filter="not source:it")).content.decode()
     assert "does not see incidents" in client.post(url, role_form(permission=["token.own"])).content.decode()
-    assert "cannot read" in client.post(url, role_form(row_filter="source:IT)")).content.decode()
+    assert "Cannot read" in client.post(url, role_form(row_filter="source:IT)")).content.decode()
 
 
 def test_the_page_says_what_declaring_touches(client: Client) -> None:
@@ -146,6 +146,15 @@ def test_the_page_says_what_declaring_touches(client: Client) -> None:
     assert "Declare it" not in client.get(reverse("settings-access") + "?field=status").content.decode()
     client.post(reverse("settings-access-declare"), {"field": "source"})
     assert access.access_fields() == ("source",)
+
+
+def test_groups_that_differ_are_counted_in_a_sentence_that_fits_their_number(client: Client) -> None:
+    url = reverse("settings-access")
+    stored.group("one", {"o0": {"source": "IT"}, "o1": {"source": "OT"}})
+    declaring.declare("source", by="test")
+    assert "<b>1</b> group (of <b>1</b>) holds incidents" in client.get(url).content.decode()
+    stored.group("two", {"t0": {"source": "IT"}, "t1": {"source": "OT"}})
+    assert "<b>2</b> groups (of <b>2</b>) hold incidents" in client.get(url).content.decode()
 
 
 def test_groups_of_before_are_marked_with_what_their_incidents_agree_in() -> None:

@@ -17,6 +17,7 @@ from imweb.grouping.rules import RULES, GroupingRule
 from imweb.incidents.times import to_iso
 from imweb.opensearch import gateway, schema
 from imweb.opensearch.node import free_port
+from imweb.web.settings_pages import grouping_form
 from tests import stored
 from tests.integration.pits_ground import servers
 
@@ -91,15 +92,46 @@ def test_a_rule_is_saved_as_typed_groups_and_is_listed_with_what_stands(client: 
     assert [(one.name, one.function, one.field) for one in saved.functions] == [("users", "distinct", "entities.user")]
     assert (saved.additional, saved.enabled, saved.and_go_on) == (("source",), True, False)
     engine.run()
-    gateway().refresh(schema.document_aliases())
     page = text(client.get(reverse("settings-grouping")))
     for shown in ("Same host", "severity:&gt;=medium", "in spans of 2 hours"):
         assert shown in page
     assert '<td class="is-num">1</td>' in page
     assert '<td class="is-num">3</td>' in page
     form = text(client.get(reverse("settings-grouping-rule", args=["same-host"])))
-    assert "It has made 1 groups of 3 incidents" in form
+    assert "It has made 1 group of 3 incidents; it stays." in form
     assert "<b>4</b>" in form, "what a change touches: three incidents and their group"
+
+
+def test_groups_and_incidents_of_a_rule_are_of_one_moment(client: Client) -> None:
+    stored.incidents({f"i{n}": {"entities": {"host": [f"h{n % 2}"]}, "severity": "high"} for n in range(5)})
+    client.post(reverse(NEW), FORM)
+    assert '<td class="is-num">0</td>' in text(client.get(reverse("settings-grouping")))
+    engine.run()
+    # The incidents alone can be searched, as when each index shows what is new in its own time.
+    gateway().refresh(schema.incidents_alias())
+    (row,) = grouping_form.rows(store.items(RULES, fresh=True))
+    assert (row.groups, row.incidents) == (2, 5)
+
+
+def test_a_rule_without_groups_says_so_and_is_removed_under_its_title(client: Client) -> None:
+    client.post(reverse(NEW), FORM)
+    page = text(client.get(reverse("settings-grouping-remove", args=["same-host"])))
+    assert '<li aria-current="page">Same host</li>' in page
+    assert "It has made no groups." in page
+    stored.group("g1", {"m1": {}, "m2": {}}, incident_aggregation_id="same-host")
+    stored.group("g2", {"m3": {}, "m4": {}}, incident_aggregation_id="same-host")
+    page = text(client.get(reverse("settings-grouping-remove", args=["same-host"])))
+    assert "It has made 2 groups of 4 incidents; they stay." in page
+
+
+def test_the_list_says_how_much_is_waiting_to_be_grouped(client: Client) -> None:
+    engine.run()
+    url = reverse("settings-grouping")
+    assert "waiting to be grouped" not in text(client.get(url))
+    stored.incidents({"i0": {}})
+    assert "1 new or changed incident is waiting to be grouped." in text(client.get(url))
+    stored.incidents({"i1": {}, "i2": {}})
+    assert "Up to 3 new or changed incidents are waiting to be grouped." in text(client.get(url))
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,11 @@ def test_the_other_ready_set_moves_incidents_its_undo_moves_them_back_and_that_o
     assert client.post(url, TO_FOUR).status_code == 302
     assert [level.name for level in severities()] == ["critical", "warning", "information", "normal"]
     assert levels_of(five) == FOUR
+    client.get(reverse("settings-severities"))
     page = take_back(client, UNDO, "severity")
-    assert "4 incidents and groups are what they were." in page
+    said = "The last change is taken back; 4 incidents and groups have their former values again."
+    assert re.findall(r'<div class="im-toast[^>]*>.*?<p>(.*?)</p>', page, re.DOTALL) == [said]
+    assert "− Warning, Information, Normal" in page
     assert [level.name for level in severities()] == SIGMA[::-1]
     assert levels_of(five) == SIGMA
     entries = history.entries(actor_of(administrator), "incident", "i1")
@@ -268,7 +271,8 @@ def test_incidents_of_a_removed_status_are_moved_by_the_mapping_and_back_by_its_
     assert refused.status_code == 400
     assert 'name="to.verification"' in text(refused)
     assert "1 incident or group · 1 saved view · 0 rules" in text(refused)
-    assert client.post(url, form | {"to.verification": "in_progress"}).status_code == 302
+    page = text(client.post(url, form | {"to.verification": "in_progress"}, follow=True))
+    assert "1 incident or group moved from “Verification” to “In Progress”." in page
     assert [read(name)["status"] for name in ("i1", "i2")] == ["in_progress", "new"]
     store.forget()
     assert default_workflow().status("verification") is None
@@ -287,12 +291,20 @@ def test_incidents_in_a_status_that_their_workflow_has_not_are_shown_and_moved_w
     assert "/parked?workflow=default" in page
     assert "/new?workflow=phish" in page
     assert "/new?workflow=default" not in page
+    assert "Phishing" in page
+    assert "· 1 incident or group ·" in page
     url = reverse("settings-status-unknown", args=["new"])
     assert "Phishing" in text(client.get(url, {"workflow": "phish"}))
-    client.post(url, {"workflow": "phish", "to.new": "open"})
-    client.post(reverse("settings-status-unknown", args=["parked"]), {"workflow": "default", "to.parked": "new"})
+    page = text(client.post(url, {"workflow": "phish", "to.new": "open"}, follow=True))
+    assert "1 incident or group moved from “New” to “Open”." in page
+    assert "/parked?workflow=default" in page
+    assert "/new?workflow=phish" not in page, "what was moved is counted where it is now"
+    url = reverse("settings-status-unknown", args=["parked"])
+    page = text(client.post(url, {"workflow": "default", "to.parked": "in_progress"}, follow=True))
+    assert "1 incident or group moved from “parked” to “In Progress”." in page
+    assert "Move them" not in page
     found = [(read(name)["workflow_id"], read(name)["status"]) for name in ("i1", "i2", "i3")]
-    assert found == [("default", "new"), ("default", "new"), ("phish", "open")]
+    assert found == [("default", "in_progress"), ("default", "new"), ("phish", "open")]
 
 
 def test_a_removed_workflow_gives_its_incidents_to_the_default_one_and_its_undo_takes_them_again(
@@ -322,6 +334,7 @@ def test_what_is_saved_while_opensearch_is_away_moves_incidents_once_it_is_back(
         page = text(client.post(reverse(SET, args=["customer"]), TO_FOUR, follow=True))
         assert "OpenSearch does not answer" in page
         assert "These incidents are moved once OpenSearch answers:" in page
+        assert "“Low” → “Information”" in page
         store.forget()
         assert len(severities()) == 4
         form = workflow_form(client) | {"s.2.gone": "on"}
@@ -330,7 +343,7 @@ def test_what_is_saved_while_opensearch_is_away_moves_incidents_once_it_is_back(
         page = text(
             client.post(reverse("settings-workflow", args=["default"]), form | {"to.verification": "new"}, follow=True)
         )
-        assert "becomes “new” by itself once it is back" in page
+        assert "becomes “New” by itself once it is back" in page
         begin_moves()
         assert SettingsMove.objects.filter(task="").count() == 5
     assert levels_of(five) == SIGMA

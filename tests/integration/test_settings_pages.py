@@ -92,7 +92,7 @@ def test_the_check_shows_live_values_and_a_conflict_before_saving(new_indices: N
     stored.incidents({f"i{n}": {"site": "north"} for n in range(3)})
     page = client.post(reverse("settings-field-check"), FIELD | {"type": "number"}).content.decode()
     assert "is in the index already as whole texts" in page
-    assert "3 documents have a value" in page
+    assert "3 incidents and groups have a value under this name:" in page
     assert not custom_fields.items()
 
 
@@ -148,6 +148,22 @@ def test_order_by_buttons_and_undo(new_indices: None, client: Client) -> None:
     assert [item.value.name for item in custom_fields.items()] == ["one", "two"]
     assert client.post(reverse("settings-fields-undo"), {"change": last.pk}).status_code == 409
     assert client.post(reverse("settings-fields-order"), {"move": "three:up"}).status_code == 400
+
+
+def test_pages_and_changes_call_things_as_people_do(indices: None, client: Client) -> None:
+    crumb = '<li aria-current="page">{}</li>'
+    assert crumb.format("Low") in client.get(reverse("settings-severity", args=["low"])).content.decode()
+    page = client.get(reverse("settings-workflow", args=["default"])).content.decode()
+    assert crumb.format(default_workflow().title) in page
+    # The legend of the picture says a colour's name as the choice has it.
+    assert "Quiet: the work has ended." in page
+    assert ">Quiet</option>" in page
+    for name in ("one", "two"):
+        custom_fields.save({"name": name, "label": name.capitalize(), "type": "text"}, by="anna")
+    custom_fields.reorder(["two", "one"], by="anna")
+    page = client.get(reverse("settings-fields")).content.decode()
+    assert "order: Two, One" in page
+    assert "created “Two”" in page
 
 
 def test_a_colour_that_nobody_can_see_is_refused(indices: None, client: Client) -> None:

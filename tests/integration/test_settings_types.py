@@ -109,6 +109,12 @@ def test_a_type_is_saved_as_typed_and_is_listed_with_what_stands(client: Client)
     assert "/settings/types/new?name=Data%20leak" in page
     assert 'value="Data leak"' in text(client.get("/settings/types/new?name=Data%20leak"))
     assert "No type is called that" in text(client.get("/settings/types?q=malware"))
+    # What a search leaves has no order, and no column for it.
+    assert "im-set-handle" in text(client.get("/settings/types"))
+    searched = text(client.get("/settings/types?q=phish"))
+    assert "im-set-handle" not in searched
+    assert ">Order</span>" not in searched
+    assert searched.count('<th scope="col"') == text(client.get("/settings/types")).count('<th scope="col"') - 1
     form = text(client.get(reverse("settings-type", args=["phishing"])))
     assert 'name="place.teams" value="1"' in form
     assert '<option value="mail" selected>' in form

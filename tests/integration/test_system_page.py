@@ -117,7 +117,11 @@ def test_leads_and_analysts_are_refused(lead: User, analyst: User) -> None:
     for user in (lead, analyst):
         other = Client()
         other.force_login(user)
-        assert other.get(reverse("system")).status_code == 403
+        refused = other.get(reverse("system"))
+        assert refused.status_code == 403
+        assert "the permission “See the system page”" in refused.content.decode()
+        assert "system.view" not in refused.content.decode()
+        assert 'Request id <span class="im-ref">' in refused.content.decode()
         for name, arg in ACTIONS:
             assert other.post(reverse(name, args=[] if arg is None else [arg])).status_code == 403
 
@@ -147,6 +151,9 @@ class TestPointsInTime:
         assert slot.holders == {administrator.pk: 1, analyst.pk: 2}
         page = shown(client)
         assert 'analyst <span class="im-muted">2</span>, admin' in page
+        assert re.search(r"In use: \d of \d+ contexts, by 3 leases\.", page)
+        assert re.search(r"\d+ (was|were) opened\. \d+ leases? joined one that was open\.", page)
+        assert not re.search(r"\b1 (were|leases)\b", page)
         assert "is closed" in post(client, "system-close-pit", slot.pit)
         assert pits.overview().slots == []
         assert services.own_pits() == []
@@ -268,7 +275,9 @@ def test_a_worker_that_fell_silent_and_tasks_that_are_late_are_told(client: Clie
     page = shown(client)
     assert "heard of 5 min ago" in page
     assert "no worker" in page
+    assert '<code class="im-code">celery -A imweb worker</code>.' in page
     assert ">late<" in page
+    assert '<td class="is-num"></td>' not in page, "what is not known is a dash, as beside it"
     # Forgotten after a day.
     redis.client().hset(watching.workers_key(), "old@host", json.dumps(said | {"at": time.time() - 90_000}))
     assert "none heard of" in shown(client)

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 
 from imweb.accounts.actor import actor_of
-from imweb.accounts.models import User
+from imweb.accounts.models import Role, User
 from imweb.errors import NotFound, VersionConflict
 from imweb.incidents import editing, history
 from imweb.incidents.documents import iso
@@ -125,7 +125,8 @@ def test_the_page_offers_an_undo_and_says_who_stands_in_its_way(one: None, lead:
     assert 'data-row="incident/i1"' in answer.content.decode()
     changed(analyst, {"severity": source()["severity"], "comment": "looking"}, "op-2")
     taken = client.post(toast["action"]["url"], headers=HX)
-    assert json.loads(taken["HX-Trigger"])["im:toast"]["kind"] == "ok"
+    told = json.loads(taken["HX-Trigger"])["im:toast"]
+    assert (told["kind"], told["text"]) == ("ok", "One: Reviewer → lead taken back")
     assert "reviewer" not in source()
     second = json.loads(
         client.post("/incidents/i1/key/assign", {"take": "1"}, headers=HX)["HX-Trigger"],
@@ -133,8 +134,35 @@ def test_the_page_offers_an_undo_and_says_who_stands_in_its_way(one: None, lead:
     editing.update(actor_of(lead), "incident", "i1", {"reviewer": None})
     changed(analyst, {"reviewer": "analyst"}, "op-3")
     refused = client.post(second["action"]["url"], headers=HX)
-    assert "by analyst: reviewer" in json.loads(refused["HX-Trigger"])["im:toast"]["text"]
+    reason = "analyst has changed Reviewer again since; that stays. Nothing was taken back."
+    assert json.loads(refused["HX-Trigger"])["im:toast"]["text"] == reason
     assert source()["reviewer"] == "analyst"
+    # Without a script it is a page that says so.
+    page = client.post(second["action"]["url"])
+    assert page.status_code == 409
+    assert reason in page.content.decode()
+
+
+def test_what_was_taken_back_is_said_in_the_words_in_which_it_was_told(one: None, lead: User) -> None:
+    client = Client()
+    client.force_login(lead)
+    changes = {"status": "closed", "resolution": "benign", "resolution_note": "known", "comment": "done"}
+    change = changed(lead, changes, "op-1")
+    taken = client.post(f"/incidents/i1/undo/{change}", headers=HX)
+    told = json.loads(taken["HX-Trigger"])["im:toast"]["text"]
+    assert told == "One: Status → Closed, Resolution → benign, Resolution note → known, comment taken back"
+    again = json.loads(client.post(f"/incidents/i1/undo/{change}", headers=HX)["HX-Trigger"])["im:toast"]["text"]
+    assert again.startswith("You have changed Status, Resolution, Resolution note")
+    assert again.endswith("again since; that stays. Nothing was taken back.")
+
+
+def test_what_is_hidden_is_not_told_with_what_was_taken_back(one: None, lead: User) -> None:
+    change = changed(lead, {"severity": "low", "reviewer": "lead"}, "op-1")
+    lead.roles.add(Role.objects.create(name="blind", label="Blind", hidden_fields=["reviewer"]))
+    blind = User.objects.get(pk=lead.pk)
+    blind.roles.exclude(name="blind").update(hidden_fields=["reviewer"])
+    outcome = editing.take_back(actor_of(blind), "incident", "i1", change)
+    assert outcome.undone == {"severity": "low"}
 
 
 def test_who_comes_second_by_key_is_told_who_has_it(one: None, lead: User, analyst: User) -> None:

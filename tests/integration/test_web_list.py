@@ -223,9 +223,9 @@ FAULTS = {
     "severty=high": "did you mean 'severity'",
     # A name that no other test brings a mapping for.
     "ransom_level=abc": "is no field",
-    "sort=nonsense:asc": "is no field",
-    "sort=mitre:asc": "choose another field",
-    "sort=severity": "severity:desc",
+    "sort=nonsense:asc": "cannot be sorted by “nonsense:asc”",
+    "sort=mitre:asc": "cannot be sorted by “mitre:asc”",
+    "sort=severity": "cannot be sorted by “severity”",
     "rs=%2E%2E": "key of a result set",
 }
 
@@ -239,6 +239,24 @@ def test_a_mistaken_address_is_answered_in_the_page(client: Client, indices: Non
     assert "Refresh" in page.text, "the frame stands around the error"
 
 
+def test_an_order_that_is_not_known_is_no_filter_and_the_page_leads_out_of_it(client: Client, indices: None) -> None:
+    answer = client.get("/incidents/?sort=severity&severity=high")
+    page = Seen(answer.content.decode())
+    assert "This order is not known" in page.text
+    assert "filter is not understood" not in page.text
+    found = re.search(r'href="([^"]+)">Show the newest first', answer.content.decode())
+    assert found
+    out = found[1].replace("&amp;", "&")
+    assert "severity=high" in out
+    assert client.get(out).status_code == 200
+
+
+def test_a_severity_has_one_name_on_the_page(client: Client, detections: list[str]) -> None:
+    html = client.get(f"/incidents/?{WINDOW_URL}&mode=all").content.decode()
+    assert "Informational" not in html
+    assert "Info" in Seen(html).words
+
+
 def test_a_query_that_is_not_understood_keeps_its_text(client: Client, indices: None) -> None:
     pytest.importorskip("imweb.incidents.querylang")
     answer = client.get("/incidents/", {"q": "severity:(critical or"})
@@ -246,6 +264,9 @@ def test_a_query_that_is_not_understood_keeps_its_text(client: Client, indices: 
     assert answer.status_code == 400
     assert "severity:(critical or" in html
     assert "The search text is not understood" in html
+    reason = Seen(client.get("/incidents/", {"q": "and"}).content.decode()).text
+    expected = 'a field such as severity:, a word, a quoted text, "(", "not" or the end.'
+    assert f'Cannot read "and"; expected {expected}' in reason
 
 
 def test_hostile_text_stays_text(client: Client, indices: None) -> None:
@@ -265,7 +286,7 @@ def test_who_may_not_see_incidents_is_told_so(indices: None, analyst: User) -> N
     client.force_login(analyst)
     answer = client.get("/incidents/")
     assert answer.status_code == 403
-    assert "incident.view" in answer.content.decode()
+    assert "“See incidents and groups”" in answer.content.decode()
 
 
 def test_a_visitor_is_sent_to_sign_in_and_back(db: None) -> None:
@@ -273,6 +294,24 @@ def test_a_visitor_is_sent_to_sign_in_and_back(db: None) -> None:
     assert answer.status_code == 302
     assert answer["Location"].startswith("/login?next=")
     assert "severity%3Dhigh" in answer["Location"]
+
+
+def test_a_filter_by_a_group_is_called_as_the_group_and_by_its_id_where_there_is_none(
+    client: Client, detections: list[str], lead: User
+) -> None:
+    named = f"{WINDOW_URL}&mode=all&incident_aggregation_result_id="
+    assert "Group: Group 1" in Seen(client.get(f"/incidents/?{named}result-1").content.decode()).text
+    assert "Group: Group 1" in Seen(client.get(f"/statistics/?{named}result-1").content.decode()).text
+    several = f"{named}result-1&incident_aggregation_result_id=gone&incident_aggregation_result_id=result-*"
+    assert "Group: Group 1 or gone or result-*" in Seen(client.get(f"/incidents/?{several}").content.decode()).text
+    assert "any value" in Seen(client.get(f"/incidents/?{named}*").content.decode()).text
+    # Whoever may not read titles reads the id.
+    role = Role.objects.get(name="lead")
+    role.hidden_fields = ["title"]
+    role.save()
+    blind = Client()
+    blind.force_login(User.objects.get(pk=lead.pk))
+    assert "Group: result-1" in Seen(blind.get(f"/incidents/?{named}result-1").content.decode()).text
 
 
 def test_opensearch_down_is_said_in_the_page(client: Client, indices: None, settings: Any) -> None:

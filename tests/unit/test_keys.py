@@ -59,3 +59,7 @@ def test_keys_that_are_off_are_none() -> None:
     keys = Keys.of(User(username="a", preferences={PREFERENCE: {"off": True, "map": {"up": "w"}}}))
     assert json.loads(keys.json) == {}
     assert keys.by_act["up"] == "w"
+
+
+def test_the_key_of_the_help_is_named_where_the_help_is_not() -> None:
+    assert next(item.label for item in Keys.of(User(username="a")).bindings if item.act == "help") == "keyboard help"

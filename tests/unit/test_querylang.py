@@ -120,6 +120,7 @@ class TestFaults:
             ("severity:", 9, "ends too early"),
             ("(certutil", 9, '")"'),
             ("and", 0, "a word"),
+            ("and", 0, '"(", "not" or the end'),
             ('title:"x', 6, "not closed"),
             ("severity:high and", 17, "ends too early"),
             ("a)", 1, "the end"),

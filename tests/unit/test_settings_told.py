@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imweb.configuration.models import Change
-from imweb.web.settings_pages.told import in_words
+from imweb.web.settings_pages.told import called, in_words
 
 LOW = {"name": "low", "label": "Low", "rank": 2}
 HIGH = {"name": "high", "label": "High", "rank": 4}
@@ -24,11 +24,29 @@ STEP = {"source": "new", "target": "closed", "permission": "incident.transition"
         ("changed", {"options": ["a", "b"]}, {"options": ["b", "c"]}, "options: − a, + c"),
         ("changed", {"options": ["a", "b"]}, {"options": ["b", "a"]}, "options: another order"),
         ("changed", {"transitions": []}, {"transitions": [STEP]}, "transitions: + new → closed"),
-        ("reordered", ["one", "two"], ["two", "one"], "two, one"),
-        ("changed", [LOW, HIGH], [HIGH | {"rank": 5}, {"name": "new"}], "− low; + new; high rank: 4 → 5"),
-        ("changed", [LOW, HIGH], [HIGH, LOW], "another order"),
+        ("reordered", ["one", "two"], ["two", "one"], "order: Two, one"),
+        ("changed", [LOW, HIGH], [HIGH | {"rank": 5}, {"name": "new"}], "− Low; + new; High rank: 4 → 5"),
+        ("changed", [LOW], [LOW | {"name": "minor"}], "− Low; + Low"),
+        ("changed", [LOW, HIGH], [HIGH | {"rank": 2}, LOW | {"rank": 4}], "order: Low, High"),
+        ("changed", [LOW, HIGH], [LOW | {"rank": 3}, HIGH], "Low rank: 2 → 3"),
+        ("changed", [{"name": "a", "title": "A"}, {"name": "b"}], [{"name": "b"}, {"name": "a", "title": "A"}],
+         "order: b, A"),
         ("changed", ["host"], ["host", "site"], ""),
     ],
 )  # fmt: skip
 def test_a_change_says_what_it_was_and_what_it_became(action: str, old: Any, new: Any, words: str) -> None:
-    assert in_words(Change(kind="severity", action=action, old=old, new=new)) == words
+    change = Change(kind="severity", action=action, old=old, new=new)
+    assert in_words(change, lambda _kind, _names: {"two": "Two"}) == words
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        (LOW, LOW | {"label": "Minor"}, "Minor"),
+        (LOW, None, "Low"),
+        (None, {"title": "Phishing"}, "Phishing"),
+        (["host"], ["host", "site"], "low"),
+    ],
+)
+def test_an_object_is_called_as_people_call_it(old: Any, new: Any, name: str) -> None:
+    assert called(Change(kind="severity", name="low", action="changed", old=old, new=new)) == name

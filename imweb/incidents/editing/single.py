@@ -30,7 +30,10 @@ deleted = Signal()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an update: `updated` or `noop`, and the document; for a spread its counts and its task."""
+    """What became of an update: `updated` or `noop`, and the document; for a spread its counts and its task.
+
+    `undone` is what a change that was taken back had set, as far as its reader may see it.
+    """
 
     result: str
     document: Document
@@ -38,6 +41,7 @@ class Outcome:
     task: str | None = None
     finished: bool = True
     extra: Json = field(default_factory=dict)
+    undone: Json = field(default_factory=dict)
 
 
 def context_of(actor: Actor, at_ms: int | None = None) -> Context:

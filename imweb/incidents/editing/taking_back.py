@@ -10,7 +10,7 @@ from typing import Any
 
 from imweb.accounts.actor import Actor
 from imweb.errors import NotFound, VersionConflict
-from imweb.incidents import history, times
+from imweb.incidents import hiding, history, times
 from imweb.incidents.documents import DocKind, key_of
 from imweb.incidents.editing import batch
 from imweb.incidents.editing.single import Outcome, context_of
@@ -59,7 +59,16 @@ def take_back(actor: Actor, kind: DocKind, doc_id: str, change: str) -> Outcome:
     batch.write([batch.Target(kind, doc_id, [step])], context_of(actor))
     if step.error is not None:
         raise step.error
-    return Outcome(step.result, get_document(actor, kind, doc_id))
+    return Outcome(step.result, get_document(actor, kind, doc_id), undone=_done(entry, actor))
+
+
+def _done(entry: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
+    """Return the fields that a change had set, without what is hidden from the actor."""
+    edited = hiding.edits(entry.get("edited") or (), actor.hidden)
+    found = {str(item["fieldName"]): item.get("newValue") for item in edited}
+    if entry.get("comment") is not None and "comment" not in actor.hidden:
+        found["comment"] = entry["comment"]
+    return found
 
 
 def _entry(stored: Any, change: str) -> Mapping[str, Any] | None:

@@ -160,6 +160,9 @@ def _bounded(query: Query) -> None:
         raise fault(_("a search may have at most %(most)d terms") % {"most": MAX_TERMS}, 0)
 
 
+_KEYWORDS = frozenset({"_AND", "_OR", "_NOT", "_TO"})
+
+
 def _plain_words() -> dict[str, str]:
     return {
         "FIELD": _("a field such as severity:"),
@@ -191,7 +194,10 @@ def _explained(text: str, error: UnexpectedInput) -> ValidationFailed:
     elif isinstance(error, UnexpectedCharacters):
         names, position = set(error.allowed or ()), error.pos_in_stream or 0
     said = _plain_words()
-    expected = list(dict.fromkeys(word for name, word in said.items() if name in names))
+    found = [(name, word) for name, word in said.items() if name in names]
+    expected = list(dict.fromkeys(word for _name, word in found))
+    # Bare, a keyword at the end of the sentence would read as if that were cut off.
+    quoted = list(dict.fromkeys(f'"{word}"' if name in _KEYWORDS else word for name, word in found))
     rest = text[position : position + 20]
     if rest.startswith('"'):
         return fault(_("the quotation mark is not closed"), position, ['"'])
@@ -203,6 +209,6 @@ def _explained(text: str, error: UnexpectedInput) -> ValidationFailed:
         reason = _('":" stands only behind a field; put text that holds it in quotes. Expected %(expected)s')
     else:
         reason = _('cannot read "%(rest)s"; expected %(expected)s')
-    shown = _(" or ").join([", ".join(expected[:-1]), expected[-1]] if expected[1:] else expected)
+    shown = _(" or ").join([", ".join(quoted[:-1]), quoted[-1]] if quoted[1:] else quoted)
     shown = shown or _("something else")
     return fault(reason % {"rest": rest, "expected": shown}, position, expected)

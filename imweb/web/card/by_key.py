@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from imweb.errors import ImError
 from imweb.incidents.documents import DocKind, Document
 from imweb.incidents.editing import Outcome
 from imweb.incidents.results import Page
@@ -72,13 +73,43 @@ def said(here: Frame, doc: Document, wanted: Json) -> str:
     return text.plain(f"{title}: {in_words(here, wanted)}")
 
 
-def in_words(here: Frame, wanted: Mapping[str, Any]) -> str:
-    """Return the fields of a change with their new values."""
+def taken_back(here: Frame, outcome: Outcome) -> str:
+    """Return a change that was taken back in the words in which it was told."""
+    title = text.clip(row_title(outcome.document), SHOWN_TITLE)
+    if not outcome.undone:
+        return text.plain(_("%(title)s: taken back") % {"title": title})
+    words_for = in_words(here, outcome.undone, commented=_("comment"))
+    return text.plain(_("%(title)s: %(change)s taken back") % {"title": title, "change": words_for})
+
+
+def stays(here: Frame, error: ImError) -> str:
+    """Return why a change is not taken back: who has changed which of its fields since, as people call them."""
+    fields: dict[str, list[str]] = {}
+    for detail in error.details:
+        if user := detail.extra.get("user"):
+            known = here.registry.get(detail.field)
+            fields.setdefault(str(user), []).append(known.label if known else detail.field)
+    if not fields:
+        return error.reason
+    sentences = [
+        (
+            _("You have changed %(fields)s again since; that stays.")
+            if user == here.actor.username
+            else _("%(user)s has changed %(fields)s again since; that stays.")
+        )
+        % {"user": user, "fields": ", ".join(names)}
+        for user, names in fields.items()
+    ]
+    return text.plain(" ".join([*sentences, _("Nothing was taken back.")]))
+
+
+def in_words(here: Frame, wanted: Mapping[str, Any], *, commented: str = "") -> str:
+    """Return the fields of a change with their new values; a comment is `commented`."""
     labels = words.value_labels()
     parts = []
     for name, value in wanted.items():
         if name == "comment":
-            parts.append(_("commented"))
+            parts.append(commented or _("commented"))
             continue
         known = here.registry.get(name)
         shown = timeline.shown(name, value, labels) or _("empty")

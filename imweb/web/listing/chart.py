@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from imweb.incidents.insights import Change
 from imweb.incidents.params import INTERVALS
 from imweb.incidents.results import SeverityCount, SeverityStatistics
+from imweb.incidents.severities import severities
 from imweb.web.listing.filters import severity_url
 from imweb.web.listing.state import ListState
 
 Json = dict[str, Any]
-DAY_MS = 86_400_000
+MINUTE_MS, HOUR_MS, DAY_MS, WEEK_MS = 60_000, 3_600_000, 86_400_000, 604_800_000
+SLACK_MS = 2  # a range ends with the last millisecond of what it names
 FEW_DAYS = 2
 
 
@@ -40,14 +45,18 @@ class BarRow:
     total: int
 
 
-def tiles(
-    state: ListState, counts: Sequence[SeverityCount], change: Change | None, short: dict[str, str]
-) -> list[Tile]:
+def in_short(counts: Sequence[SeverityCount]) -> list[SeverityCount]:
+    """Return the counts under the levels' short names, by which tiles, facet, chart and rows call them alike."""
+    short = {level.name: level.short for level in severities()}
+    return [replace(level, label=short.get(level.key, level.label)) for level in counts]
+
+
+def tiles(state: ListState, counts: Sequence[SeverityCount], change: Change | None) -> list[Tile]:
     """Return the tiles, worst first."""
     return [
         Tile(
             key=level.key,
-            label=short.get(level.key, level.label),
+            label=level.label,
             count=level.count,
             change=level.count - change.counts.get(level.key, 0) if change and level.key else None,
             url=severity_url(state, level),
@@ -130,10 +139,35 @@ def title(moment: datetime, width: int) -> str:
     return f"{moment:%a} {moment.day} {moment:%b}, {clock}"
 
 
-def interval_label(interval: str | None) -> str:
-    """Return a bucket's width in words."""
+def per_interval(interval: str | None) -> str:
+    """Return what a bar counts over: "per week", "per 30 minutes"; nothing where there are no bars."""
     if not interval:
         return ""
-    number, unit = interval[:-1], interval[-1]
-    words = {"s": "s", "m": "min", "h": "h", "d": "d", "w": "w", "M": "month", "y": "year"}
-    return f"{number} {words[unit]}"
+    number = int(interval[:-1])
+    words = {
+        "s": ngettext("per second", "per %(n)s seconds", number),
+        "m": ngettext("per minute", "per %(n)s minutes", number),
+        "h": ngettext("per hour", "per %(n)s hours", number),
+        "d": ngettext("per day", "per %(n)s days", number),
+        "w": ngettext("per week", "per %(n)s weeks", number),
+        "M": ngettext("per month", "per %(n)s months", number),
+        "y": ngettext("per year", "per %(n)s years", number),
+    }
+    said = words[interval[-1]]
+    return said if number == 1 else said % {"n": number}
+
+
+def against(span_ms: int) -> str:
+    """Return what a change is measured against: the same length of time just before."""
+    if abs(span_ms - WEEK_MS) <= SLACK_MS:
+        return _("vs. week before")
+    for width in (DAY_MS, HOUR_MS, MINUTE_MS):
+        number = round(span_ms / width)
+        if number and abs(span_ms - number * width) <= SLACK_MS:
+            words = {
+                DAY_MS: ngettext("vs. day before", "vs. %(n)s days before", number),
+                HOUR_MS: ngettext("vs. hour before", "vs. %(n)s hours before", number),
+                MINUTE_MS: ngettext("vs. minute before", "vs. %(n)s minutes before", number),
+            }
+            return words[width] if number == 1 else words[width] % {"n": number}
+    return _("vs. same length of time before")

@@ -15,10 +15,10 @@ from imweb.errors import Detail, ImError, QueryRejected, ValidationFailed
 from imweb.incidents.insights import Change
 from imweb.incidents.jobs.service import SMALL
 from imweb.incidents.registry import registry
-from imweb.incidents.severities import severities
+from imweb.web import text
 from imweb.web.figures.state import pages_of
 from imweb.web.listing import chart, filters, preferences, words
-from imweb.web.listing.load import Around, Frame, Table
+from imweb.web.listing.load import Around, Frame, Table, group_titles
 from imweb.web.listing.preferences import is_sortable
 from imweb.web.listing.state import MODES, SIZES, ListState
 
@@ -36,7 +36,7 @@ HEADINGS_AFTER = (("status", gettext_lazy("Status"), "asc"), ("reviewer", gettex
 def frame_context(here: Frame, state: ListState, now_ms: int | None = None) -> Json:
     """Return what stands even when nothing could be read: query bar, chips, custom filters, time."""
     now_ms = now_ms or time.time_ns() // 1_000_000
-    labels = words.value_labels()
+    labels = words.value_labels() | {filters.GROUP: words.called(group_titles(here, state))}
     tz = here.tz
     drawn = filters.controls(state, here.custom, {})
     return {
@@ -138,20 +138,19 @@ def _heading(
 def around_context(here: Frame, state: ListState, found: Around) -> Json:
     """Return what facets, tiles and chart show."""
     labels = words.value_labels()
-    short = {level.name: level.short for level in severities()}
-    levels = found.levels.severities
+    levels = chart.in_short(found.levels.severities)
     many = sum(len(f"{level.count:,}") for level in levels) > WIDE_DIGITS
     boxes = filters.boxes(state, found.facets, labels, here.registry)
     techniques = filters.technique_box(state, found.techniques) if found.techniques else None
     if techniques and techniques.lines:
         at = next((n for n, box in enumerate(boxes) if box.name == "mitre"), len(boxes) - 1)
         boxes.insert(at + 1, techniques)
-    drawn = chart.chart(found.histogram, found.histogram.severities, here.tz)
+    drawn = chart.chart(found.histogram, chart.in_short(found.histogram.severities), here.tz)
     headings, behind = chart.behind(state, found.histogram, drawn, here.tz)
     return {
         "boxes": [filters.severity_box(state, levels), *boxes],
         "controls": filters.controls(state, here.custom, found.live),
-        "tiles": chart.tiles(state, levels, found.change, short),
+        "tiles": chart.tiles(state, levels, found.change),
         "many": many,
         "chart": drawn,
         "chart_json": json.dumps(drawn, separators=(",", ":")),
@@ -163,15 +162,8 @@ def around_context(here: Frame, state: ListState, found: Around) -> Json:
 
 
 def _note(interval: str | None, change: Change | None) -> str:
-    width = chart.interval_label(interval)
-    per = _("per %(width)s") % {"width": width} if width else ""
-    if change is None:
-        return per
-    day = 86_400_000
-    named = {day: _("vs. day before"), 7 * day: _("vs. week before")}
-    nearest = min(named, key=lambda span: abs(span - change.span_ms))
-    words_for = named[nearest] if abs(nearest - change.span_ms) <= 2 else _("vs. time before")
-    return f"{per} · {words_for}" if per else words_for
+    parts = (chart.per_interval(interval), chart.against(change.span_ms) if change else "")
+    return " · ".join(part for part in parts if part)
 
 
 def faults_of(error: ImError, state: ListState) -> tuple[list[Detail], list[Detail]]:
@@ -180,8 +172,29 @@ def faults_of(error: ImError, state: ListState) -> tuple[list[Detail], list[Deta
         return [], []
     details = error.details or [Detail("", error.reason)]
     query = [detail for detail in details if detail.field.startswith("query_string")]
-    others = [Detail(_place(detail.field, state), _said(detail.reason)) for detail in details if detail not in query]
+    order = [detail for detail in details if detail.field.partition("[")[0] == "sort"]
+    others = [
+        Detail(_place(detail.field, state), _said(detail.reason))
+        for detail in details
+        if detail not in query and detail not in order
+    ]
+    if order:
+        others.append(_unsorted(state))
     return query, others
+
+
+def order_faults(faults: list[Detail], state: ListState) -> Json:
+    """Return what a page offers where its address asks for an order that there is none of."""
+    faulty = [fault for fault in faults if "order" in fault.extra]
+    return {"order_url": state.fresh(sort="").url if faulty else "", "only_order": bool(faulty) and faulty == faults}
+
+
+def _unsorted(state: ListState) -> Detail:
+    # Headings of columns ask for orders, nobody types one: how a script would write it helps no one here.
+    reason = _(
+        "The list cannot be sorted by “%(order)s”. Show the newest first; the headings of the columns sort by them."
+    )
+    return Detail("", reason % {"order": text.clip(state.sort, 80)}, {"order": state.sort})
 
 
 def _said(reason: str) -> str:

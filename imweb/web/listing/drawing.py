@@ -57,15 +57,19 @@ def _severity(row: Row) -> str:
 
 def _time(row: Row) -> str:
     try:
-        local = datetime.fromtimestamp(row.at_ms / 1000, tz=UTC).astimezone(timezone.get_current_timezone()).isoformat()
+        moment = datetime.fromtimestamp(row.at_ms / 1000, tz=UTC).astimezone(timezone.get_current_timezone())
+        local, full = moment.isoformat(), f"{moment:%Y-%m-%d %H:%M:%S %Z}"
     except (OverflowError, ValueError, OSError):
         # As `clock` shows it: a year that no calendar here knows.
-        local = ""
-    if row.late:
-        small = f'<small class="im-late">{icon("clock", 10)} {_("overdue")}</small>'
+        local = full = ""
+    age, late = span(row.age), f"{icon('clock', 10)} {_('overdue')}"
+    if row.hour:
+        shown = f'<span class="im-late">{late}</span>' if row.late else age
+        small = f"<small>{escape(row.hour)} · {shown}</small>"
     else:
-        small = f"<small>{span(row.age)}</small>"
-    return f'<td class="im-c-time"><time datetime="{local}">{escape(row.clock)}</time>{small}</td>'
+        small = f'<small class="im-late">{late}</small>' if row.late else f"<small>{age}</small>"
+    time = f'<time datetime="{local}" title="{escape(full)}">{escape(row.clock)}</time>'
+    return f'<td class="im-c-time">{time}{small}</td>'
 
 
 def _line(row: Row) -> str:

@@ -16,6 +16,9 @@ from imweb.web.listing.state import ANY, Chosen, ListState, exact_value
 from imweb.web.listing.words import anything_label, attack_label, nothing_label
 
 Labels = Mapping[str, Callable[[str], str]]
+GROUP = "incident_aggregation_result_id"
+# So many values of a filter are written out.
+SHOWN = 4
 FACETS = ("status", "reviewer", "rule.name", "source")
 
 
@@ -85,17 +88,29 @@ def _chip(state: ListState, item: Chosen, registry: Registry, labels: Labels) ->
         shown = [nothing_label(item.name) if exclude else anything_label(item.name)]
         exclude = False
     else:
-        values = [exact_value(text) for text in item.values] if item.exact else list(item.values)
+        values = _values(item)
         name_of = labels.get(item.name, str)
         shown = [nothing_label(item.name) if value is None else name_of(value) for value in values]
     return Chip(
         label=label,
-        values=shown[:4],
-        more=max(0, len(shown) - 4),
+        values=shown[:SHOWN],
+        more=max(0, len(shown) - SHOWN),
         exclude=exclude,
         remove_url=state.without(item).url,
         invert_url=state.inverted(item).url,
     )
+
+
+def _values(item: Chosen) -> list[str | None]:
+    return [exact_value(text) for text in item.values] if item.exact else list(item.values)
+
+
+def groups_named(state: ListState, registry: Registry) -> list[str]:
+    """Return the ids of the groups that chips write out, none where groups are hidden from who reads them."""
+    if registry.get(GROUP) is None:
+        return []
+    found = [value for item in state.filters if item.name == GROUP for value in _values(item)[:SHOWN]]
+    return list(dict.fromkeys(value for value in found if value and value != ANY))
 
 
 def severity_box(state: ListState, counts: Sequence[SeverityCount]) -> Box:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor
 from imweb.accounts.incident_types import FIELD as TYPE
-from imweb.errors import NotFound, PitExpired, TooManyPits
+from imweb.errors import ImError, NotFound, PitExpired, TooManyPits
 from imweb.incidents import insights, mitre, services
 from imweb.incidents.access import registry_of
 from imweb.incidents.beginning import titles
@@ -22,7 +22,7 @@ from imweb.incidents.pits import Lease, result_sets
 from imweb.incidents.results import Page, SeverityStatistics
 from imweb.incidents.resultset import UNFROZEN
 from imweb.incidents.severities import severities
-from imweb.web.listing.filters import FACETS
+from imweb.web.listing.filters import FACETS, groups_named
 from imweb.web.listing.pager import Pager, pager
 from imweb.web.listing.preferences import ListPreferences, columns
 from imweb.web.listing.rows import Row, Words, rows
@@ -85,6 +85,16 @@ def frame(actor: Actor, session_key: str, preferences: ListPreferences, edited: 
     """Return the frame of a request."""
     custom = [item for item in CustomField.objects.filter(hidden=False) if item.name not in actor.hidden]
     return Frame(actor, session_key, preferences, registry_of(actor), custom, edited)
+
+
+def group_titles(here: Frame, state: ListState) -> dict[str, str]:
+    """Return what the groups are called that are filtered by; asks nobody where there is no such filter."""
+    ids = groups_named(state, here.registry)
+    try:
+        return services.group_titles(here.actor, ids) if ids else {}
+    except ImError:
+        # The rows say what is wrong; the chip shows the id.
+        return {}
 
 
 def table(here: Frame, state: ListState) -> Table:
@@ -165,6 +175,7 @@ def words(here: Frame, page: Page, shown: Sequence[FieldDef] = (), base: ListSta
         now_ms=page.now_ms,
         tz=here.tz,
         columns=shown,
+        one_line=here.preferences.density == "compact",
         base=base,
         acts=_acts(here.actor),
         types=titles(),
@@ -184,6 +195,8 @@ def around(here: Frame, query: ListQuery) -> Around:
     levels = histogram
     if others != filters:
         levels = services.severity_statistics(here.actor, StatisticsQuery(others, pit))
+        if filters.collapse_grouped:
+            levels = _as_listed(levels, histogram, filters)
     own = [item.field for item in here.custom if item.is_filter and item.type in ("select", "multiselect")]
     # Where nobody has shaped types they are no way to part a list.
     names = (*FACETS, TYPE) if titles() else FACETS
@@ -207,6 +220,18 @@ def around(here: Frame, query: ListQuery) -> Around:
     }
     change = insights.change_before(here.actor, others, pit)
     return Around(levels, histogram, change, facets, techniques[0] if techniques else None, live)
+
+
+def _as_listed(levels: SeverityStatistics, listed: SeverityStatistics, filters: Filters) -> SeverityStatistics:
+    """Return the counts of all levels, those of the levels that are filtered by as the list has them.
+
+    Which incidents a group hides depends on the filters: one that it hid among all levels may stand alone in its own.
+    """
+    counts = {level.key: level for level in listed.severities}
+    own = (item for item in filters.fields if item.field.name == "severity" and not item.exclude)
+    asked = {str(value) for item in own for value in item.values}
+    severities = [counts.get(level.key, level) if level.key in asked else level for level in levels.severities]
+    return replace(levels, severities=severities)
 
 
 def without(filters: Filters, name: str) -> Filters:

@@ -18,7 +18,10 @@ class PageLink:
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """The place in the result set; `first` and `last` row count from one."""
+    """The place in the result set; `first` and `last` row count from one.
+
+    `page` is 0 between two pages: after a jump to a time rows rarely begin where a page does.
+    """
 
     first: int
     last: int
@@ -36,6 +39,7 @@ def pager(state: ListState, offset: int, size: int, shown: int, total: int, last
     """Return the pager of a page; `last_ms` is its last row's time, by which an expired set finds its place again."""
     pages = max(1, -(-total // size))
     page = min(offset // size, pages - 1) + 1
+    whole = offset % size == 0
     numbers = sorted({1, pages, *(n for n in range(page - 2, page + 3) if 1 <= n <= pages)})
     if page <= 4:
         numbers = sorted({*numbers, *range(1, min(pages, 4) + 1)})
@@ -43,13 +47,13 @@ def pager(state: ListState, offset: int, size: int, shown: int, total: int, last
     for number in numbers:
         if links and number > links[-1].number + 1:
             links.append(PageLink(links[-1].number + 1, ""))
-        links.append(PageLink(number, _url(state, (number - 1) * size), here=number == page))
+        links.append(PageLink(number, _url(state, (number - 1) * size), here=whole and number == page))
     more = offset + shown < total
     return Pager(
         first=offset + 1 if shown else 0,
         last=offset + shown,
         total=total,
-        page=page,
+        page=page if whole else 0,
         pages=pages,
         links=links,
         first_url=_url(state, 0) if offset > 0 else "",

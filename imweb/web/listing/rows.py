@@ -56,6 +56,8 @@ class Row:
     reviewer: str
     at_ms: int
     clock: str
+    # The time of day where it stands on a line of its own, below the day.
+    hour: str
     age: float | None
     late: bool
     fresh: bool
@@ -85,6 +87,8 @@ class Words:
     now_ms: int
     tz: tzinfo
     columns: Sequence[FieldDef] = ()
+    # Compact rows have one line.
+    one_line: bool = False
     # The list in which the rows stand, of which "similar" keeps the time and what the rows are.
     base: ListState | None = None
     acts: frozenset[str] = frozenset()
@@ -116,6 +120,7 @@ def row(doc: Document, words: Words) -> Row:
     severity = str(first(source.get("severity")))
     level = words.levels.get(severity)
     url = card_url(doc.kind, doc.id)
+    day, hour = ("", "") if words.one_line else day_and_hour(at_ms, words.now_ms, words.tz)
     return Row(
         key=doc.key,
         id=doc.id,
@@ -127,7 +132,8 @@ def row(doc: Document, words: Words) -> Row:
         status=Named(status, known.title if known else status, bool(known and known.terminal)),
         reviewer=reviewer,
         at_ms=at_ms,
-        clock=clock(at_ms, words.now_ms, words.tz),
+        clock=day or clock(at_ms, words.now_ms, words.tz),
+        hour=hour,
         age=(words.now_ms - at_ms) / 1000 if at_ms else None,
         late=is_late(source, known, words.now_ms),
         fresh=status == "new" and not reviewer,
@@ -249,16 +255,32 @@ def is_late(source: Json, status: Status | None, now_ms: int) -> bool:
 
 def clock(at_ms: int, now_ms: int, tz: tzinfo) -> str:
     """Return the time of day, with the day in front when it is not today's."""
-    try:
-        local = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(tz)
-        today = datetime.fromtimestamp(now_ms / 1000, tz=UTC).astimezone(tz)
-    except (OverflowError, ValueError, OSError):
+    found = _local(at_ms, now_ms, tz)
+    if found is None:
         return ""
+    local, today = found
     if local.date() == today.date():
         return f"{local:%H:%M:%S}"
     if local.year == today.year:
         return f"{local:%b} {local.day} {local:%H:%M}"
-    return f"{local:%Y-%m-%d}"
+    return f"{local:%Y-%m-%d %H:%M}"
+
+
+def day_and_hour(at_ms: int, now_ms: int, tz: tzinfo) -> tuple[str, str]:
+    """Return the day and the time of day of another year, which take a line each; what has room on one is no two."""
+    found = _local(at_ms, now_ms, tz)
+    if found is None or found[0].year == found[1].year:
+        return "", ""
+    return f"{found[0]:%Y-%m-%d}", f"{found[0]:%H:%M:%S}"
+
+
+def _local(at_ms: int, now_ms: int, tz: tzinfo) -> tuple[datetime, datetime] | None:
+    """Return a moment and the present one in a zone, None for a year that no calendar here knows."""
+    try:
+        local = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(tz)
+        return local, datetime.fromtimestamp(now_ms / 1000, tz=UTC).astimezone(tz)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def cell(source: Json, column: FieldDef, words: Words) -> str:

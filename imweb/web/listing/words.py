@@ -41,6 +41,7 @@ UNITS = {
     "d": gettext_lazy("days"),
     "w": gettext_lazy("weeks"),
 }
+MINUTE_MS = 60_000
 _LAST = re.compile(r"now-(\d{1,6})([mhdw])")
 
 
@@ -56,6 +57,11 @@ def value_labels() -> dict[str, Callable[[str], str]]:
         "incident_type": partial(_known, titles()),
         "workflow_id": partial(_known, {workflow.id: workflow.title for workflow in workflows()}),
     }
+
+
+def called(names: dict[str, str]) -> Callable[[str], str]:
+    """Return how values with these names are shown; others are shown as they are."""
+    return partial(_known, names)
 
 
 def _known(names: dict[str, str], value: str) -> str:
@@ -98,36 +104,48 @@ def time_label(state: ListState, now_ms: int, tz: tzinfo) -> str:
             "w": ngettext("Last week", "Last %(n)s weeks", number),
         }
         return words[unit] % {"n": number} if number != 1 else words[unit]
-    return f"{_end(state.start, now_ms, tz, up=False)} → {_end(state.end, now_ms, tz, up=True)}"
+    return dates_label(state, now_ms, tz)
 
 
 def dates_label(state: ListState, now_ms: int, tz: tzinfo) -> str:
-    """Return the range as absolute dates in the visible zone."""
-    return f"{_end(state.start, now_ms, tz, up=False)} → {_end(state.end, now_ms, tz, up=True)}"
+    """Return the range as absolute dates in the visible zone, to the second where minutes do not say it."""
+    ends = [_end(state.start, now_ms, tz, up=False), _end(state.end, now_ms, tz, up=True)]
+    short, long = ([_said(end, now_ms, tz, seconds=seconds) for end in ends] for seconds in (False, True))
+    return " → ".join(long if short[0] == short[1] or any(_has_seconds(end) for end in ends) else short)
 
 
-def _end(value: str, now_ms: int, tz: tzinfo, *, up: bool) -> str:
+def _end(value: str, now_ms: int, tz: tzinfo, *, up: bool) -> int | str:
+    """Return an end as epoch milliseconds, or what to show of one that is none."""
     if value == OPEN_END:
         return "…"
     try:
-        found = times.parse_instant(value, now_ms=now_ms, tz=tz, round_up=up)
+        return times.parse_instant(value, now_ms=now_ms, tz=tz, round_up=up)
     except times.BadInstant:
         return value[:40]
-    return moment(found, now_ms, tz)
 
 
-def moment(at_ms: int, now_ms: int, tz: tzinfo) -> str:
+def _said(end: int | str, now_ms: int, tz: tzinfo, *, seconds: bool) -> str:
+    return end if isinstance(end, str) else moment(end, now_ms, tz, seconds=seconds)
+
+
+def _has_seconds(end: int | str) -> bool:
+    """Return whether an end lies within a minute; its last millisecond is what rounding up made of the whole one."""
+    return isinstance(end, int) and end % MINUTE_MS >= 1000 and end % MINUTE_MS != MINUTE_MS - 1
+
+
+def moment(at_ms: int, now_ms: int, tz: tzinfo, *, seconds: bool = False) -> str:
     """Return an instant in the visible zone, as short as it stays clear."""
+    clock = "%H:%M:%S" if seconds else "%H:%M"
     try:
         local = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(tz)
         today = datetime.fromtimestamp(now_ms / 1000, tz=UTC).astimezone(tz)
     except (OverflowError, ValueError, OSError):
         return times.to_iso(at_ms)
     if local.date() == today.date():
-        return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+        return f"{local:{clock}}"
     if local.year == today.year:
-        return f"{local:%b} {local.day} {local:%H:%M}"
-    return f"{local:%Y-%m-%d %H:%M}"
+        return f"{local:%b} {local.day} {local:{clock}}"
+    return f"{local:%Y-%m-%d} {local:{clock}}"
 
 
 def is_default_time(state: ListState) -> bool:

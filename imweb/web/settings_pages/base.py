@@ -15,6 +15,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from imweb.configuration import Kind, store
 from imweb.configuration.kinds import D
@@ -241,11 +242,22 @@ def undo(request: PageRequest, source: Source, url_name: str) -> HttpResponse:
     try:
         moving.require_settled(last)
         source.undo(last, by=request.user.username)
-        messages.success(request, _("The last change is taken back."))
-        moving.take_back(request, last, made_since(source.kind, last, request.user.username))
+        back = moving.take_back(request, last, made_since(source.kind, last, request.user.username))
+        messages.success(request, _taken_back(back))
     except (ValidationFailed, VersionConflict, NotFound) as error:
         messages.error(request, error.reason)
     return redirect(url_name)
+
+
+def _taken_back(documents: int) -> str:
+    if not documents:
+        return _("The last change is taken back.")
+    text = ngettext(
+        "The last change is taken back; %(n)s incident or group has its former value again.",
+        "The last change is taken back; %(n)s incidents and groups have their former values again.",
+        documents,
+    )
+    return text % {"n": f"{documents:,}"}
 
 
 def revision_of(request: PageRequest) -> int:

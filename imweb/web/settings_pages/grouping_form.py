@@ -17,7 +17,7 @@ from imweb.errors import ImError, ValidationFailed
 from imweb.grouping import engine, service, tail
 from imweb.grouping.ready import clause_of
 from imweb.grouping.rules import FUNCTIONS, RULES, GroupingRule
-from imweb.incidents.dsl import NOT_DELETED
+from imweb.incidents.dsl import IS_AGGREGATION, NOT_DELETED
 from imweb.incidents.editing.holding import now_ms
 from imweb.incidents.registry import registry
 from imweb.incidents.severities import severities
@@ -198,12 +198,8 @@ def matched(rule: GroupingRule) -> int | None:
 
 def standing(name: str) -> tuple[int, int] | None:
     """Return how many groups a rule has made and how many incidents are in them; None while OpenSearch is away."""
-    query = {"bool": {"filter": [{"term": {"incident_aggregation_id": name}}], "must_not": [NOT_DELETED]}}
     try:
-        return (
-            gateway().count(query, index=schema.aggregations_alias()),
-            gateway().count(query, index=schema.incidents_alias()),
-        )
+        return _counts([name])[name]
     except ImError:
         return None
 
@@ -267,28 +263,49 @@ class Row:
 
 def rows(rules: Sequence[store.Item[GroupingRule]]) -> list[Row]:
     """Return rules as the list draws them."""
-    groups: dict[str, int] | None
-    incidents: dict[str, int] | None
+    counts: dict[str, tuple[int, int]] | None
     try:
-        groups, incidents = _counts(schema.aggregations_alias()), _counts(schema.incidents_alias())
+        counts = _counts([item.value.name for item in rules])
     except ImError:
-        groups = incidents = None
+        counts = None
     return [
         Row(
             item.value,
             item.revision,
             window_words(item.value),
             compared_words(item.value),
-            None if groups is None else groups.get(item.value.name, 0),
-            None if incidents is None else incidents.get(item.value.name, 0),
+            None if counts is None else counts[item.value.name][0],
+            None if counts is None else counts[item.value.name][1],
             [f"{LABELS.get(fault.field, fault.field)}: {fault.reason}" for fault in service.check(item.value)],
         )
         for item in rules
     ]
 
 
-def _counts(alias: str) -> dict[str, int]:
-    names = {"terms": {"field": "incident_aggregation_id", "size": 1_000}}
-    body = {"size": 0, "query": {"bool": {"must_not": [NOT_DELETED]}}, "aggs": {"names": names}}
-    buckets = gateway().search(body, index=alias)["aggregations"]["names"]["buckets"]
-    return {str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets}
+def _counts(names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return how many groups and incidents stand of rules, both of one moment; raises what OpenSearch says.
+
+    A group is written before its incidents name it. Shown to searches after them it is counted with them: by itself
+    each index shows what was written when its own time has come, and a rule would have incidents but no group.
+    """
+    if not names:
+        return {}
+    for alias in schema.document_aliases():
+        gateway().refresh(alias)
+    field = "incident_aggregation_id"
+    body = {
+        "size": 0,
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [{"terms": {field: list(names)}}], "must_not": [NOT_DELETED]}},
+        "aggs": {
+            "names": {
+                "terms": {"field": field, "include": list(names), "size": len(names)},
+                "aggs": {"groups": {"filter": IS_AGGREGATION}},
+            }
+        },
+    }
+    found = dict.fromkeys(names, (0, 0))
+    for bucket in gateway().search(body, index=schema.document_aliases())["aggregations"]["names"]["buckets"]:
+        groups = int(bucket["groups"]["doc_count"])
+        found[str(bucket["key"])] = (groups, int(bucket["doc_count"]) - groups)
+    return found

@@ -20,6 +20,7 @@ from imweb.incidents import jobs
 from imweb.incidents.fields import CORE_FIELDS
 from imweb.incidents.models import Job
 from imweb.incidents.params import FieldFilter, Filters, StatisticsQuery
+from imweb.opensearch import gateway, schema
 from imweb.web.models import SettingsMove
 from imweb.web.page import PageRequest
 
@@ -46,14 +47,18 @@ def move(
     mapping: Mapping[str, str],
     *,
     only: Mapping[str, str] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> None:
     """Begin a job for each value that is moved, and tell on the next page how far it is.
 
-    `only` narrows by other fields (a workflow's incidents). The settings stand already: what fails is said, not raised.
+    `only` narrows by other fields (a workflow's incidents), `titles` are what people call the values. The settings
+    stand already: what fails is said, not raised.
     """
+    known = titles or {}
     for value, target in mapping.items():
         where = {field: value, **(only or {})}
-        change(request, kind, of, where, {field: target}, (value, target))
+        words = (known.get(value, value), known.get(target, target))
+        change(request, kind, of, where, {field: target}, words)
 
 
 def change(
@@ -90,6 +95,8 @@ def change(
 
 def _tell(request: PageRequest, task: jobs.Task, names: Mapping[str, str]) -> None:
     done, total = task.counts["updated"], task.counts["matched"]
+    if done:
+        _show_to_searches()
     if not task.finished:
         text = _("%(total)s with “%(value)s” are being moved to “%(target)s”; it goes on without this page.")
         messages.info(request, text % {"total": f"{total:,}", **names})
@@ -103,6 +110,14 @@ def _tell(request: PageRequest, task: jobs.Task, names: Mapping[str, str]) -> No
     if failed := task.counts["failed"]:
         text = _("%(n)s could not be moved: %(reason)s")
         messages.warning(request, text % {"n": f"{len(failed):,}", "reason": failed[0]["reason"]})
+
+
+def _show_to_searches() -> None:
+    """Have the page that follows count what was moved where it is now; by itself OpenSearch does so later."""
+    try:
+        gateway().refresh(schema.document_aliases())
+    except ImError as error:
+        log.warning("counts may be those of before the move: %s", error.reason)
 
 
 def _begin(row: SettingsMove) -> jobs.Task | None:
@@ -151,9 +166,10 @@ def require_settled(of: Change) -> None:
         raise VersionConflict(_("Its incidents are still being moved; take it back when that is done."))
 
 
-def take_back(request: PageRequest, undone: Change, made: Change | None) -> None:
+def take_back(request: PageRequest, undone: Change, made: Change | None) -> int:
     """Move the incidents of a change of settings back to what they were, where nobody has touched them since.
 
+    Returns how many it were; whoever asked says it together with what else was taken back.
     `made` is the change that took it back: taking that back moves them forth again.
     """
     back = 0
@@ -184,7 +200,5 @@ def take_back(request: PageRequest, undone: Change, made: Change | None) -> None
         )
         back += task.counts["updated"]
     if back:
-        text = ngettext(
-            "%(n)s incident or group is what it was.", "%(n)s incidents and groups are what they were.", back
-        )
-        messages.success(request, text % {"n": f"{back:,}"})
+        _show_to_searches()
+    return back

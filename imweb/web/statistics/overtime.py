@@ -49,7 +49,8 @@ class Drawn:
     data: Json
     legend: list[Legend]
     rows: list[Row]
-    interval: str
+    # What a bar counts over: "per week".
+    per: str
 
 
 def drawn(here: Frame, found: Statistics, listed: ListState) -> Drawn | None:
@@ -90,7 +91,7 @@ def drawn(here: Frame, found: Statistics, listed: ListState) -> Drawn | None:
         if sum(counts):
             window = listed.fresh(start=chart.iso(starts[number], here.tz), end=chart.iso(ends[number] - 1, here.tz))
             rows.append(Row(title, window.url, counts, sum(counts)))
-    return Drawn(data, legend, rows, chart.interval_label(over.interval))
+    return Drawn(data, legend, rows, chart.per_interval(over.interval))
 
 
 def _legend(found: Statistics, over: OverTime, item: Series, number: int, listed: ListState) -> Legend:

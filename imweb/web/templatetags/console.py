@@ -83,6 +83,13 @@ def clip(value: Any, limit: int = 160) -> str:
 
 
 @register.filter
+def sentence(value: Any) -> str:
+    """Return a reason as a sentence of its own; behind a field's name, as scripts get it, it begins in lower case."""
+    raw = "" if value is None else str(value)
+    return raw[:1].upper() + raw[1:] + ("" if raw.endswith((".", "?", "!")) or not raw else ".")
+
+
+@register.filter
 def folded(value: Any, limit: int = 400) -> SafeString:
     """Return a text that folds when it is longer than the limit; it opens without a script."""
     raw = "" if value is None else str(value)

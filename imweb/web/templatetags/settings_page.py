@@ -30,6 +30,12 @@ def said(value: Any) -> str:
 
 
 @register.filter
+def called(change: Change) -> str:
+    """Return what people call the object of a recorded change."""
+    return told.called(change)
+
+
+@register.filter
 def in_words(change: Change) -> str:
     """Return what a recorded change did, as one line."""
     return told.in_words(change)
