@@ -11,6 +11,8 @@ from imweb.web.settings_pages.told import called, in_words
 
 LOW = {"name": "low", "label": "Low", "rank": 2}
 HIGH = {"name": "high", "label": "High", "rank": 4}
+NEW, WAITING = {"name": "new", "title": "New"}, {"name": "waiting", "title": "Waiting"}
+ON = {"source": "waiting", "target": "closed", "permission": "incident.transition"}
 STEP = {"source": "new", "target": "closed", "permission": "incident.transition"}
 
 
@@ -24,6 +26,10 @@ STEP = {"source": "new", "target": "closed", "permission": "incident.transition"
         ("changed", {"options": ["a", "b"]}, {"options": ["b", "c"]}, "options: − a, + c"),
         ("changed", {"options": ["a", "b"]}, {"options": ["b", "a"]}, "options: another order"),
         ("changed", {"transitions": []}, {"transitions": [STEP]}, "transitions: + new → closed"),
+        ("changed", {"statuses": [NEW], "transitions": [STEP]}, {"statuses": [WAITING], "transitions": [ON]},
+         "statuses: − New, + Waiting; transitions: − New → closed, + Waiting → closed"),
+        ("changed", {"statuses": [NEW], "transitions": []}, {"statuses": [NEW | {"title": "Fresh"}],
+         "transitions": [STEP]}, "statuses: − New, + Fresh; transitions: + Fresh → closed"),
         ("reordered", ["one", "two"], ["two", "one"], "order: Two, one"),
         ("changed", [LOW, HIGH], [HIGH | {"rank": 5}, {"name": "new"}], "− Low; + new; High rank: 4 → 5"),
         ("changed", [LOW], [LOW | {"name": "minor"}], "− Low; + Low"),

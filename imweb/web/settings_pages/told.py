@@ -37,8 +37,19 @@ def in_words(change: Change, known: Callable[[str, Sequence[str]], Mapping[str, 
             return _whole(old, new)
         case dict(old), dict(new):
             names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+            # Some statuses stand in one version alone; one called otherwise now is called so in both.
+            statuses = [*old.get("statuses", ()), *new.get("statuses", ())]
+            title_of = {status["name"]: _title(status) for status in statuses}
+            old, new = _with_titles(old, title_of), _with_titles(new, title_of)
             return "; ".join(f"{name.replace('_', ' ')}: {_became(old.get(name), new.get(name))}" for name in names)
     return ""
+
+
+def _with_titles(held: dict[str, Any], title_of: Mapping[str, str]) -> dict[str, Any]:
+    """Return an object whose steps lead from one title to another."""
+    ends = ("source", "target")
+    steps = [step | {end: title_of.get(step[end], step[end]) for end in ends} for step in held.get("transitions", ())]
+    return {**held, "transitions": steps}
 
 
 def _became(old: Any, new: Any) -> str:
