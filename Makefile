@@ -34,8 +34,7 @@ stop:
 
 test:
 	@requirements/install dev
-	$(PY) -m pytest $(ARGS)
-	$(PY) -m tests.postgres $(ARGS)
+	$(PY) -m tests.both $(ARGS)
 
 check: lint types templates layers deploy migrations audit
 

@@ -50,8 +50,8 @@ SHOWN = {
     "due": "2025-11-23 14:00",
     "notes": "seen before",
 }
-# The list has a column for all but long texts; of another year's moment it names the day.
-LISTED = ["INC-7", "7.5", "north", "a, b", "2025-11-23"]
+# The list has a column for all but long texts.
+LISTED = ["INC-7", "7.5", "north", "a, b", "2025-11-23 14:00"]
 ASKED: list[dict[str, Any]] = [
     {"name": "ticket", "type": "text", "value": "inc-*"},
     {"name": "score", "type": "number", "value": "7..8"},

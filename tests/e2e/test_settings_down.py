@@ -77,9 +77,8 @@ def test_each_page_saves_while_opensearch_is_stopped_and_takes_effect_once_it_is
 
     page.goto(f"{base}/settings/severities/set/customer")
     page.get_by_role("button", name="Save and move").click()
-    expect(page.locator(".im-call", has_text="These incidents are moved once OpenSearch answers")).to_contain_text(
-        "low"
-    )
+    waiting = page.locator(".im-call", has_text="These incidents are moved once OpenSearch answers")
+    expect(waiting).to_contain_text("“Low” → “Information”")
     expect(page.locator("tr[data-name=warning]")).to_be_visible()
 
     page.goto(f"{base}/settings/workflows/edit/default")
@@ -87,7 +86,8 @@ def test_each_page_saves_while_opensearch_is_stopped_and_takes_effect_once_it_is
     page.get_by_label("Where incidents in verification go").select_option("in_progress")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".im-toast").first).to_contain_text("“Default” is saved.")
-    expect(page.locator(".im-call", has_text="These incidents are moved")).to_contain_text("verification")
+    waiting = page.locator(".im-call", has_text="These incidents are moved")
+    expect(waiting).to_contain_text("“Verification” → “In Progress”")
 
     page.goto(f"{base}/settings/grouping/new")
     page.get_by_label("Title", exact=True).fill("Same host")

@@ -17,7 +17,7 @@ from imweb.accounts.models import ApiToken, User
 from tests import fuzz_hooks, stored
 from tests.examples import SECONDS
 
-EXAMPLES = int(os.environ.get("IM_FUZZ_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("IM_FUZZ_EXAMPLES", "10"))
 # A request may fit its schema and still be refused for what it means (a time that is none, a field nobody has, a point
 # in time that is over, an id that is taken): the description declares these statuses for it.
 CONFIG = """\

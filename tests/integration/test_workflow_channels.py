@@ -301,7 +301,7 @@ def test_an_incident_in_a_removed_status_is_shown_counted_and_moved(administrato
     admin = client_of(administrator)
     gateway().refresh(schema.document_aliases())
     shown = re.sub(r"\s+", " ", text(admin.get(reverse("settings-workflows"))))
-    assert re.search(r"waiting</code> Ring · 2 ·", shown)
+    assert "waiting</code> Ring · 2 incidents and groups ·" in shown
     admin.post(reverse("settings-status-unknown", args=["waiting"]), {"workflow": "ring", "to.waiting": "open"})
     assert [(read(name)["status"], read(name)["workflow_id"]) for name in ("w0", "w1", "w2", "o1")] == [
         ("open", "ring")
