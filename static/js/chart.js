@@ -27,7 +27,7 @@ function colors(host, names) {
 }
 
 const fromVar = (name) => (probe) => { probe.style.color = `var(${name})`; };
-const fromSeverity = (name) => (probe) => { probe.dataset.sev = name; probe.style.color = "var(--c)"; };
+const fromSeverity = (name) => (probe) => { probe.dataset.sev = name; probe.style.color = "var(--c, var(--informational))"; };
 
 function stackedOption(data, palette, grid) {
   const open = grid === GRID;
