@@ -43,7 +43,7 @@ LABELS: dict[str, str] = {
     SETTINGS: "Manage fields, severities, workflows and grouping",
     USERS: "Manage users, roles and all tokens",
     SYSTEM: "See the system page",
-    AUDIT: "Read the audit log",
+    AUDIT: "Read the audit trail",
 }
 ALL: frozenset[str] = frozenset(LABELS)
 ANALYST: frozenset[str] = frozenset({VIEW, COMMENT, ASSIGN_SELF, TRANSITION, BULK, EXPORT, TOKEN})

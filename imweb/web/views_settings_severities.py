@@ -87,9 +87,9 @@ def severity_default(request: PageRequest, name: str) -> HttpResponse:
 @page(may.SETTINGS, "GET", "HEAD", "POST")
 def severity_remove(request: PageRequest, name: str) -> HttpResponse:
     """Remove a level and move its incidents to another."""
-    base.find(SEVERITIES, name)
+    found = base.find(SEVERITIES, name).value
     left = [level for level in severities_form.standing() if level.name != name]
-    return _exchange(request, left, [name], title=_("Remove “%(name)s”") % {"name": name})
+    return _exchange(request, left, [name], title=_("Remove “%(name)s”") % {"name": found.label})
 
 
 @page(may.SETTINGS, "GET", "HEAD", "POST")
