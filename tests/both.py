@@ -6,19 +6,17 @@ What the second one says is printed when it has ended.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 
 from imweb.demo.processes import ROOT
+from tests.postgres import environment
 
 
 def main(arguments: list[str]) -> int:
     """Return 0 if both passed, else the status of the first that did not."""
-    # Celery's application, imported above, names the settings of production.
-    env = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
-    run = [sys.executable, "-m"]
+    env, run = environment(), [sys.executable, "-m"]
     with tempfile.TemporaryFile() as said:
         command = [*run, "tests.postgres", *arguments]
         beside = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)

@@ -93,6 +93,12 @@ def _listens(port: int) -> bool:
         return False
 
 
+def environment() -> dict[str, str]:
+    """Return the environment for pytest."""
+    # Celery's application, imported above, names the settings of production.
+    return {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+
+
 def main(arguments: list[str]) -> int:
     """Run pytest on PostgreSQL and return its status; without a PostgreSQL say so, or fail where it is promised."""
     binaries = programs()
@@ -103,9 +109,7 @@ def main(arguments: list[str]) -> int:
     with server(binaries) as url:
         print(f"The tests marked relational, on the PostgreSQL in {binaries}:", flush=True)
         command = [sys.executable, "-m", "pytest", *arguments, "-m", "relational"]
-        # Celery's application, imported above, names the settings of production.
-        env = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
-        done = subprocess.run(command, cwd=ROOT, env=env | {"DATABASE_URL": url}, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=environment() | {"DATABASE_URL": url}, check=False)
     return 0 if done.returncode == NO_TESTS else done.returncode
 
 

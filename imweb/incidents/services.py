@@ -22,7 +22,7 @@ from imweb.incidents.results import Bucket, Page, SeverityCount, SeverityStatist
 from imweb.incidents.resultset import API_EXCLUDES, ResultSet, result_set
 from imweb.incidents.severities import severities
 from imweb.incidents.times import to_iso
-from imweb.opensearch import gateway, schema
+from imweb.opensearch import Stored, gateway, schema
 
 Json = dict[str, Any]
 _MAX_SEVERITIES = 1_000
@@ -31,26 +31,27 @@ _MAX_SEVERITIES = 1_000
 def get_document(actor: Actor, kind: DocKind, doc_id: str) -> Document:
     """Return one document in real time, with its raw event (`NotFound`, also for one that the actor may not see)."""
     actor.require(permissions.VIEW)
-    stored = gateway().get(schema.alias_of(kind), doc_id)
-    # A deleted one stands until its history is copied.
-    if stored is None or stored.source.get("deleted") or not access.visible(actor, stored.source):
+    found = _shown(actor, gateway().get(schema.alias_of(kind), doc_id))
+    if found is None:
         name = {"incident": _("incident"), "aggregation": _("aggregation result")}[kind]
         raise NotFound(_("There is no %(kind)s with this id.") % {"kind": name})
-    return access.shown(actor, document(stored.index, stored.id, stored.source))
+    return found
 
 
 def group_titles(actor: Actor, ids: Sequence[str]) -> dict[str, str]:
     """Return the titles of groups in real time, in one round trip; one that the actor may not see has none."""
     actor.require(permissions.VIEW)
     alias = schema.alias_of("aggregation")
-    titles: dict[str, str] = {}
-    for stored in gateway().mget([(alias, doc_id) for doc_id in ids]):
-        if stored is None or stored.source.get("deleted") or not access.visible(actor, stored.source):
-            continue
-        shown = access.shown(actor, document(stored.index, stored.id, stored.source))
-        if title := shown.source.get("title"):
-            titles[stored.id] = str(title)
-    return titles
+    found = [_shown(actor, stored) for stored in gateway().mget([(alias, doc_id) for doc_id in ids])]
+    return {doc.id: str(title) for doc in found if doc and (title := doc.source.get("title"))}
+
+
+def _shown(actor: Actor, stored: Stored | None) -> Document | None:
+    """Return a stored document as the actor may see it, None where he may not."""
+    # A deleted one stands until its history is copied.
+    if stored is None or stored.source.get("deleted") or not access.visible(actor, stored.source):
+        return None
+    return access.shown(actor, document(stored.index, stored.id, stored.source))
 
 
 def list_documents(actor: Actor, query: ListQuery, *, excludes: tuple[str, ...] = API_EXCLUDES) -> Page:

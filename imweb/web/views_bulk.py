@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import actor_of
 from imweb.errors import ImError, PermissionDenied, ValidationFailed
-from imweb.incidents import insights, jobs
+from imweb.incidents import facets, jobs
 from imweb.incidents.editing.bodies import read
 from imweb.incidents.editing.rules import Rules
 from imweb.incidents.jobs.service import SMALL, require_bulk
@@ -138,7 +138,7 @@ def _preview(here: Frame, chosen: Selection, settings: list[Setting]) -> list[Js
     """Return what changes, with the values that stand there now and how often."""
     filled = [item for item in settings if item.values or item.empty]
     known = {item.name: found for item in filled if (found := here.registry.get(item.name)) and item.type != "area"}
-    now = insights.values_of(here.actor, chosen.filters, chosen.pit, list(known.values()), size=5)
+    now = facets.values_of(here.actor, chosen.filters, chosen.pit, list(known.values()), size=5)
     labels = value_labels()
     lines = []
     for item in filled:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from imweb.accounts import permissions as may
 from imweb.accounts.actor import Actor, actor_of
 from imweb.errors import ValidationFailed
-from imweb.incidents import insights
+from imweb.incidents import facets
 from imweb.incidents.access import registry_of
 from imweb.incidents.fields import FieldDef, Kind
 from imweb.incidents.querylang import complete
@@ -57,7 +57,7 @@ def _values(actor: Actor, field: FieldDef | None, prefix: str) -> list[Json]:
         return [_value(name, "") for name in ("true", "false") if name.startswith(prefix.lower())]
     if field.kind not in (Kind.KEYWORD, Kind.TEXT) or "*" in prefix or len(prefix) > 100:
         return []
-    counted = insights.values_beginning(actor, field, _pattern(prefix), MAX_VALUES)
+    counted = facets.values_beginning(actor, field, _pattern(prefix), MAX_VALUES)
     name_of = value_labels().get(field.name)
     items = [_value(value.value, f"{value.count:,}", name_of(value.value) if name_of else "") for value in counted]
     if not prefix:

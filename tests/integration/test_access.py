@@ -15,7 +15,7 @@ from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import ApiToken, Role, User
 from imweb.configuration import store
 from imweb.errors import NotFound, ValidationFailed
-from imweb.incidents import access, editing, history, insights, jobs, services
+from imweb.incidents import access, editing, facets, history, insights, jobs, services
 from imweb.incidents.access import ACCESS_FIELDS
 from imweb.incidents.jobs.store import actor_of_job
 from imweb.incidents.models import Job
@@ -209,14 +209,14 @@ def test_facets_completion_new_ones_and_what_is_alike_count_no_forbidden_inciden
     actor = actor_of(person("ida", "source:IT"))
     known = registry(fresh=True)
     wanted = [known.fields[name] for name in ("source", "rule.name", "entities.host", "reviewer")]
-    found = insights.facets(actor, Filters(), None, wanted)
+    found = facets.facets(actor, Filters(), None, wanted)
     assert [[(value.value, value.count) for value in facet.values] for facet in found] == [
         [("IT", 6)],
         [("Rule plain", 6)],
         [("WS-plain", 6)],
         [("plain", 6)],
     ]
-    assert insights.values_beginning(actor, known.fields["reviewer"], "z.*", 5) == []
+    assert facets.values_beginning(actor, known.fields["reviewer"], "z.*", 5) == []
     assert insights.new_since(actor, Filters(), 0) == 6
     counted = insights.counts(actor, Filters(), None)
     assert (counted.rows, counted.incidents) == (6, 7)

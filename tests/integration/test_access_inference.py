@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from imweb.accounts.actor import Actor
 from imweb.configuration import store
 from imweb.errors import ImError
-from imweb.incidents import access, folding, hiding, history, insights, params, services
+from imweb.incidents import access, facets, folding, hiding, history, insights, params, services
 from imweb.incidents.access import ACCESS_FIELDS
 from imweb.incidents.declaring import mark_groups
 from imweb.incidents.documents import fingerprint_of
@@ -139,16 +139,16 @@ def _answers(actor: Actor, asked: Json) -> Json:
     query = params.parse_listing({**body, "with_total_docs": True}, registry=known, zone="UTC")
     filters = query.filters
     by_day = params.StatisticsQuery(filters, None, "1d")
-    facets = [
+    wanted = [
         registry().fields[name] for name in ("source", "status", "rule.name", "entities.host", "mitre", "reviewer")
     ]
     found: Json = {
         "list": _walked(actor, query),
         "statistics": _tried(lambda: services.severity_statistics(actor, by_day).as_json()),
-        "facets": repr(insights.facets(actor, filters, None, facets)),
-        "values": repr(insights.values_of(actor, filters, None, facets)),
-        "completion": [repr(insights.values_beginning(actor, field, ".*", 10)) for field in facets],
-        "folds": [_folded(actor, filters, field) for field in (facets[0], facets[4])],
+        "facets": repr(facets.facets(actor, filters, None, wanted)),
+        "values": repr(facets.values_of(actor, filters, None, wanted)),
+        "completion": [repr(facets.values_beginning(actor, field, ".*", 10)) for field in wanted],
+        "folds": [_folded(actor, filters, field) for field in (wanted[0], wanted[4])],
         "new": insights.new_since(actor, filters, 0),
         "counts": repr(insights.counts(actor, filters, None)),
         "place": insights.rows_before(actor, filters, None, stored.NOW - 300_000),

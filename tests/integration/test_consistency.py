@@ -16,7 +16,7 @@ import pytest
 
 from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import User
-from imweb.incidents import insights, pits, services
+from imweb.incidents import facets, pits, services
 from imweb.incidents.documents import DocKind, iso, key_of, new_source
 from imweb.incidents.params import parse_listing, parse_statistics
 from imweb.incidents.registry import registry
@@ -233,7 +233,7 @@ def test_facets_count_what_the_list_has(documents: list[Json], lead: User, colla
 
         listed = kept(documents, matches, collapse=collapse)
         narrowed += len(kept(kept(documents, lambda _: True, collapse=True), matches, collapse=False)) != len(listed)
-        for facet in insights.facets(actor, filters, lease.token, fields):
+        for facet in facets.facets(actor, filters, lease.token, fields):
             name = facet.field.name
             counts = {value.value: value.count for value in facet.values}
             true = Counter(doc[name] for doc in listed if name in doc)

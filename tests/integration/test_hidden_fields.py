@@ -12,7 +12,7 @@ from imweb.accounts.actor import Actor, actor_of
 from imweb.accounts.models import Role, User
 from imweb.configuration import store
 from imweb.errors import PermissionDenied, QueryRejected, ValidationFailed
-from imweb.incidents import editing, hiding, history, insights, params, services
+from imweb.incidents import editing, facets, hiding, history, insights, params, services
 from imweb.incidents.access import registry_of
 from imweb.incidents.documents import key_of
 from imweb.incidents.fields import CORE_FIELDS, FieldDef
@@ -165,9 +165,9 @@ def test_services_refuse_hidden_fields_whoever_read_the_request(actor: Actor) ->
     with pytest.raises(ValidationFailed, match="sort"):
         services.list_documents(actor, ListQuery(Filters(), sort=Sort("rule.name")))
     host = registry().fields["entities.host"]
-    assert [facet.field.name for facet in insights.facets(actor, Filters(), None, [secret, host])] == ["entities.host"]
-    assert list(insights.values_of(actor, Filters(), None, [secret])) == []
-    assert insights.values_beginning(actor, secret, ".*", 5) == []
+    assert [facet.field.name for facet in facets.facets(actor, Filters(), None, [secret, host])] == ["entities.host"]
+    assert list(facets.values_of(actor, Filters(), None, [secret])) == []
+    assert facets.values_beginning(actor, secret, ".*", 5) == []
     assert not {"entities.user", "description", "score"} & set(registry_of(actor).fields)
     with pytest.raises(ValidationFailed):
         params.parse_sort("score:asc", registry_of(actor))

@@ -16,7 +16,7 @@ from imweb.accounts.models import Role, User
 from imweb.configuration import applying, document, store
 from imweb.errors import ValidationFailed, VersionConflict
 from imweb.grouping import engine, service
-from imweb.incidents import access, custom_fields, declaring, incident_types, insights, jobs, services
+from imweb.incidents import access, custom_fields, declaring, facets, incident_types, insights, jobs, services
 from imweb.incidents import registry as fields
 from imweb.incidents.access import access_fields
 from imweb.incidents.params import Filters, StatisticsQuery
@@ -354,7 +354,7 @@ def test_a_closed_type_is_on_no_page(lead: User, administrator: User) -> None:
 def test_suggestions_related_and_what_was_seen_before_know_nothing_of_a_closed_type(lead: User) -> None:
     actor = actor_of(User.objects.get(pk=lead.pk))
     known = registry()
-    values = insights.values_beginning(actor, known.fields[FIELD], ".*", 10)
+    values = facets.values_beginning(actor, known.fields[FIELD], ".*", 10)
     assert [item.value for item in values] == ["phishing"]
     stored.incidents(
         {"twin": {"rule": {"name": f"Rule {SECRET}", "id": SECRET}, "entities": {"host": [f"WS-{SECRET}"]}}}

@@ -305,6 +305,8 @@ def test_a_filter_by_a_group_is_called_as_the_group_and_by_its_id_where_there_is
     several = f"{named}result-1&incident_aggregation_result_id=gone&incident_aggregation_result_id=result-*"
     assert "Group: Group 1 or gone or result-*" in Seen(client.get(f"/incidents/?{several}").content.decode()).text
     assert "any value" in Seen(client.get(f"/incidents/?{named}*").content.decode()).text
+    for odd in ("x" * 600, "%00", "..%2F_all", "%F0%9F%92%A5" * 200):
+        assert client.get(f"/incidents/?{named}{odd}").status_code == 200, odd[:9]
     # Whoever may not read titles reads the id.
     role = Role.objects.get(name="lead")
     role.hidden_fields = ["title"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
+from imweb.incidents.facets import Facet
 from imweb.incidents.fields import FieldDef, Kind, Registry
 from imweb.incidents.folding import groupable
-from imweb.incidents.insights import Facet
 from imweb.incidents.models import CustomField
 from imweb.incidents.results import SeverityCount
 from imweb.web.listing.state import ANY, Chosen, ListState, exact_value

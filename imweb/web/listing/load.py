@@ -14,8 +14,8 @@ from imweb.incidents import insights, mitre, services
 from imweb.incidents.access import registry_of
 from imweb.incidents.beginning import titles
 from imweb.incidents.documents import LIST_EXCLUDES
+from imweb.incidents.facets import Facet, facets
 from imweb.incidents.fields import FieldDef, Registry
-from imweb.incidents.insights import Facet
 from imweb.incidents.models import CustomField
 from imweb.incidents.params import Filters, ListQuery, StatisticsQuery
 from imweb.incidents.pits import Lease, result_sets
@@ -204,22 +204,18 @@ def around(here: Frame, query: ListQuery) -> Around:
     # Hidden by a role it has no facet.
     attack = [found] if (found := here.registry.get("mitre")) else []
     tactics: dict[str, Sequence[str]] = {"mitre": [column.tactic.id for column in mitre.matrix()]}
-    facets = insights.facets(
-        here.actor, filters, pit, [*core[:2], *attack, *core[2:], *own], size=FACET_SIZE, include=tactics
-    )
+    boxes = facets(here.actor, filters, pit, [*core[:2], *attack, *core[2:], *own], size=FACET_SIZE, include=tactics)
     known = {row.technique.id for column in mitre.matrix() for row in column.rows}
     below = {part.id for column in mitre.matrix() for row in column.rows for part in row.subtechniques}
-    techniques = insights.facets(
-        here.actor, filters, pit, attack, size=FACET_SIZE, include={"mitre": sorted(known | below)}
-    )
+    techniques = facets(here.actor, filters, pit, attack, size=FACET_SIZE, include={"mitre": sorted(known | below)})
     live = {
         item.name: [value.value for value in facet.values]
         for item in here.custom
-        for facet in facets
+        for facet in boxes
         if item.live_options and facet.field.name == item.name
     }
     change = insights.change_before(here.actor, others, pit)
-    return Around(levels, histogram, change, facets, techniques[0] if techniques else None, live)
+    return Around(levels, histogram, change, boxes, techniques[0] if techniques else None, live)
 
 
 def _as_listed(levels: SeverityStatistics, listed: SeverityStatistics, filters: Filters) -> SeverityStatistics:
